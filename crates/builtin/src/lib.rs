@@ -1,0 +1,1 @@
+//! The built-in policies, as the components that users could have written.

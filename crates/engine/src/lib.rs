@@ -1,0 +1,1 @@
+//! One evaluation of one target: forecasts kept fitted and calibrated, policies asked, plan made.

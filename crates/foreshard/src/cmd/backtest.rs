@@ -1,0 +1,13 @@
+//! `foreshard backtest`.
+
+use std::process::ExitCode;
+
+use crate::output::Format;
+
+/// (in the making)
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) fn run(_args: Args, _output: Format) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("backtest is in the making")
+}

@@ -1,0 +1,1 @@
+//! The replay model, its peer policies, and a Vitess cluster in virtual time.
