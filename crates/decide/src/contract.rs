@@ -4,7 +4,7 @@
 //! (fixtures, recorded decisions) is the field's name in kebab-case, NaN as null, bytes as base64, a variant as
 //! `{"case": value}`.
 
-mod json;
+pub(crate) mod json;
 
 use serde::{Deserialize, Serialize};
 

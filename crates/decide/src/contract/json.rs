@@ -1,43 +1,33 @@
 //! The parts of the contract's JSON form that serde does not give by itself: NaN as null, bytes as base64.
 
 /// A float, NaN as null.
-pub(super) mod float {
+pub(crate) mod float {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(in super::super) fn serialize<S: Serializer>(
-        value: &f64,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
         if value.is_nan() {
             to.serialize_none()
         } else {
             to.serialize_f64(*value)
         }
     }
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<f64, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
         Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::NAN))
     }
 }
 
 /// Floats, NaN as null.
-pub(super) mod floats {
+pub(crate) mod floats {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(in super::super) fn serialize<S: Serializer>(
-        values: &[f64],
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(values: &[f64], to: S) -> Result<S::Ok, S::Error> {
         to.collect_seq(
             values
                 .iter()
                 .map(|value| (!value.is_nan()).then_some(*value)),
         )
     }
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Vec<f64>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
         let values = Vec::<Option<f64>>::deserialize(from)?;
         Ok(values
             .into_iter()
@@ -47,13 +37,10 @@ pub(super) mod floats {
 }
 
 /// Rows of floats, NaN as null.
-pub(super) mod float_rows {
+pub(crate) mod float_rows {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(in super::super) fn serialize<S: Serializer>(
-        rows: &[Vec<f64>],
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(rows: &[Vec<f64>], to: S) -> Result<S::Ok, S::Error> {
         let nullable = |row: &Vec<f64>| {
             row.iter()
                 .map(|value| (!value.is_nan()).then_some(*value))
@@ -61,7 +48,7 @@ pub(super) mod float_rows {
         };
         to.collect_seq(rows.iter().map(nullable))
     }
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Vec<Vec<f64>>, D::Error> {
         let rows = Vec::<Vec<Option<f64>>>::deserialize(from)?;
@@ -75,19 +62,14 @@ pub(super) mod float_rows {
 }
 
 /// Bytes as base64.
-pub(super) mod bytes {
+pub(crate) mod bytes {
     use base64::{Engine as _, prelude::BASE64_STANDARD};
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
-    pub(in super::super) fn serialize<S: Serializer>(
-        bytes: &[u8],
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&BASE64_STANDARD.encode(bytes))
     }
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Vec<u8>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
         BASE64_STANDARD
             .decode(String::deserialize(from)?)
             .map_err(D::Error::custom)
@@ -95,11 +77,11 @@ pub(super) mod bytes {
 }
 
 /// Optional bytes as base64 or null.
-pub(super) mod optional_bytes {
+pub(crate) mod optional_bytes {
     use base64::{Engine as _, prelude::BASE64_STANDARD};
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-    pub(in super::super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         bytes: &Option<Vec<u8>>,
         to: S,
     ) -> Result<S::Ok, S::Error> {
@@ -108,7 +90,7 @@ pub(super) mod optional_bytes {
             .map(|bytes| BASE64_STANDARD.encode(bytes))
             .serialize(to)
     }
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Option<Vec<u8>>, D::Error> {
         let text = Option::<String>::deserialize(from)?;
@@ -118,17 +100,14 @@ pub(super) mod optional_bytes {
 }
 
 /// Rows of bytes, each as base64.
-pub(super) mod byte_rows {
+pub(crate) mod byte_rows {
     use base64::{Engine as _, prelude::BASE64_STANDARD};
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
-    pub(in super::super) fn serialize<S: Serializer>(
-        rows: &[Vec<u8>],
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(rows: &[Vec<u8>], to: S) -> Result<S::Ok, S::Error> {
         to.collect_seq(rows.iter().map(|row| BASE64_STANDARD.encode(row)))
     }
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Vec<Vec<u8>>, D::Error> {
         let rows = Vec::<String>::deserialize(from)?;
