@@ -1,0 +1,79 @@
+//! What the user asked for, and how the engine works.
+
+use std::sync::Arc;
+
+use foreshard_decide::contract::{Label, Seconds};
+use foreshard_decide::{QualityLimits, Rules};
+use foreshard_forecast::Calendar;
+
+/// Settings of one target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The object's kind.
+    pub kind: String,
+    /// The object's namespace.
+    pub namespace: String,
+    /// The object's name.
+    pub name: String,
+    /// The object's labels.
+    pub labels: Vec<Label>,
+    /// What is aimed at.
+    pub aims: Aims,
+    /// The guardrails' settings.
+    pub rules: Arc<Rules>,
+    /// What makes data not ok.
+    pub quality: QualityLimits,
+    /// The name of the time zone that `calendar` stands for.
+    pub zone: String,
+    /// Local time and holidays, over history and horizon.
+    pub calendar: Calendar,
+    /// Seconds after which a model is fitted again.
+    pub refit_every: i64,
+}
+
+/// What is aimed at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aims {
+    /// Share of time that demand may exceed capacity, above 0, below 1.
+    pub violation_budget: f64,
+    /// Over this span, in seconds.
+    pub budget_window: Seconds,
+    /// Utilisation that the reactive rule steers to.
+    pub target_utilization: f64,
+    /// No plan may expect more than this at the chosen quantile.
+    pub max_utilization: f64,
+    /// Currency of the costs.
+    pub currency: String,
+    /// What a minute over capacity costs.
+    pub cost_per_violation_minute: f64,
+}
+
+impl Default for Aims {
+    fn default() -> Self {
+        Self {
+            violation_budget: 0.01,
+            budget_window: 7.0 * 86_400.0,
+            target_utilization: 0.7,
+            max_utilization: 0.9,
+            currency: String::new(),
+            cost_per_violation_minute: 0.0,
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            kind: String::new(),
+            namespace: String::new(),
+            name: String::new(),
+            labels: Vec::new(),
+            aims: Aims::default(),
+            rules: Arc::default(),
+            quality: QualityLimits::default(),
+            zone: "UTC".to_owned(),
+            calendar: Calendar::default(),
+            refit_every: 6 * 3600,
+        }
+    }
+}
