@@ -19,3 +19,13 @@ pub struct UtcOffset {
     /// Seconds to add to UTC.
     pub seconds: i32,
 }
+
+impl Calendar {
+    /// Local minus UTC at `time` (Unix seconds), in seconds.
+    #[must_use]
+    pub fn offset_at(&self, time: i64) -> i64 {
+        let after = self.offsets.partition_point(|o| o.since <= time);
+        let offset = self.offsets.get(after.saturating_sub(1));
+        offset.map_or(0, |o| i64::from(o.seconds))
+    }
+}

@@ -6,13 +6,30 @@
 //! Pure: `now` is an argument; nothing here reads a clock, draws a random number or does I/O.
 #![forbid(unsafe_code)]
 
+mod bases;
 mod calendar;
 mod calibration;
+mod clock;
+mod clock_spread;
+mod coarsen;
 mod config;
+mod errors;
+pub mod evaluate;
+mod features;
 mod forecast;
+mod grid;
+mod live;
+mod median;
 mod model;
+mod peaks;
+mod pool;
+mod predict;
+mod ridge;
 mod series;
 mod simple;
+mod skill;
+mod spread;
+mod track;
 
 pub use calendar::{Calendar, UtcOffset};
 pub use calibration::{Calibration, Issued};

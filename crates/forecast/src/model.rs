@@ -1,23 +1,64 @@
-//! Fitting and predicting.
+//! A fitted model: fit and what it tells of itself.
 
 use crate::{
+    bases::{BASES, Plans},
     calendar::Calendar,
     calibration::Calibration,
+    clock::{Clock, DAY},
+    clock_spread::ClockSpread,
     config::Config,
-    forecast::{Forecast, Peak, PeakWindow, Request},
-    series::{Sample, Series},
+    features::Residuals,
+    forecast::PeakWindow,
+    peaks::Bins,
+    pool::{Kind, Pool},
+    series::Series,
     simple::Held,
+    skill,
+    spread::Spread,
+    track::{Lane, Scales, Stored, Track},
 };
+
+/// Fewest known bins for a pool.
+const BINS_MIN: usize = 48;
+/// Seconds of history below which forecasts are not trusted.
+const HISTORY_MIN: i64 = 7 * DAY / 2;
+/// Least skill that is trusted.
+pub(crate) const SKILL_MIN: f64 = 0.05;
+/// Least share of P90s over a day that must hold.
+pub(crate) const COVERAGE_MIN: f64 = 0.75;
+/// Bins finer than this are averaged before the fit: nothing is gained and it would cost.
+const STEP_MIN: i64 = 60;
 
 /// A fitted model. Fit seldom, predict at every tick.
 #[derive(Clone, Debug)]
 pub struct Model {
-    fitted_at: i64,
-    step: i64,
-    nonnegative: bool,
-    skill: f64,
-    reasons: Vec<String>,
-    held: Held,
+    pub(crate) fitted_at: i64,
+    /// Step of the series, and of the model: a multiple.
+    pub(crate) step: i64,
+    pub(crate) nonnegative: bool,
+    pub(crate) skill: f64,
+    pub(crate) reasons: Vec<String>,
+    pub(crate) held: Held,
+    pub(crate) pooled: Option<Box<Pooled>>,
+}
+
+/// Everything that the pool needs to predict.
+#[derive(Clone, Debug)]
+pub(crate) struct Pooled {
+    pub(crate) clock: Clock,
+    pub(crate) scales: Scales,
+    /// The series' own scale: one unit inside.
+    pub(crate) unit: f64,
+    pub(crate) plans: Plans,
+    pub(crate) stored: Stored,
+    /// UTC seconds at which the newest bin of `stored` ends.
+    pub(crate) last_end: i64,
+    /// `[seasonal]`: first bin and running sum of residuals.
+    pub(crate) residuals: Vec<(usize, Vec<f64>)>,
+    pub(crate) pool: Pool,
+    pub(crate) spread: Spread,
+    /// Windows with their own errors, and which span of the validation is theirs.
+    pub(crate) peaks: Vec<(PeakWindow, usize)>,
 }
 
 /// One member of the pool and what it counts for.
@@ -35,18 +76,155 @@ pub struct Member {
 ///
 /// Total: a series too short, too empty or too constant gives a simple model that says so in its reasons.
 #[must_use]
-pub fn fit(series: &Series, _calendar: &Calendar, config: &Config) -> Model {
+pub fn fit(series: &Series, calendar: &Calendar, config: &Config) -> Model {
     let step = series.step.max(1);
-    let bins = (config.history_max / step).max(1) as usize;
-    let recent = &series.values[series.values.len().saturating_sub(bins)..];
-    Model {
+    let coarse = step * (STEP_MIN + step - 1).div_euclid(step).max(1);
+    let bins = (config.history_max.max(step) / coarse).max(1) as usize;
+    let series = &crate::coarsen::to_step(series, coarse).tail(bins);
+    let values = &series.values;
+    let first = values.iter().position(|v| v.is_finite());
+    let last = values.iter().rposition(|v| v.is_finite());
+    let known = values.iter().filter(|v| v.is_finite()).count();
+    let mut model = Model {
         fitted_at: series.end(),
-        step,
-        nonnegative: recent.iter().all(|v| !v.is_finite() || *v >= 0.0),
+        step: coarse,
+        nonnegative: values.iter().all(|v| !v.is_finite() || *v >= 0.0),
         skill: f64::NAN,
         reasons: Vec::new(),
-        held: Held::fit(recent),
+        held: Held::fit(values),
+        pooled: None,
+    };
+    let (Some(first), Some(last)) = (first, last) else {
+        model
+            .reasons
+            .push("nothing is known of the load".to_owned());
+        return model;
+    };
+    let span = coarse * (last + 1 - first) as i64;
+    if span < HISTORY_MIN {
+        let days = span as f64 / DAY as f64;
+        model.reasons.push(format!(
+            "history of {days:.1} days is shorter than 3.5 days"
+        ));
     }
+    let constant = values[first..=last].iter().filter(|v| v.is_finite());
+    let constant = constant.clone().all(|v| *v == values[first]);
+    if constant && known > 1 {
+        model.reasons.push("the load has never changed".to_owned());
+    }
+    if constant || known < BINS_MIN {
+        return model;
+    }
+    let start = series.start + coarse * first as i64;
+    let clock = Clock::new(start, coarse, calendar);
+    let pooled = Pooled::fit(clock, &values[first..=last], config);
+    model.skill = skill::at_fit(&pooled, config);
+    if model.skill < SKILL_MIN {
+        model.reasons.push(format!(
+            "skill of {:.2} against seasonal-naive is below {SKILL_MIN}",
+            model.skill
+        ));
+    }
+    model.pooled = Some(Box::new(pooled));
+    model
+}
+
+impl Pooled {
+    /// `values` begins and ends with a known one and is not constant.
+    fn fit(clock: Clock, values: &[f64], config: &Config) -> Self {
+        let unit = unit(values);
+        let local = local_values(&clock, values, unit);
+        let plans = Plans::new(&clock, local.len());
+        let empty = Stored::default();
+        let (track, scales) = Track::fresh(&local, &clock, &empty);
+        let step = clock.step;
+        let spans: Vec<(usize, usize)> = config
+            .peaks
+            .iter()
+            .map(|peak| {
+                // `now` may be up to two bins after the last known one.
+                let from = Bins::touched(peak.lead, peak.lead, step).first;
+                let to = Bins::touched(0, peak.lead + peak.window + 2 * step, step).last;
+                let day = clock.day;
+                (
+                    from.min(day),
+                    (to.min(day + 2) + 1).saturating_sub(from.min(day)).max(1),
+                )
+            })
+            .collect();
+        let pool = Pool::fit(&clock, &plans, &track, scales, &spans);
+        let spread = Spread::new(&pool, ClockSpread::new(&clock, &track), &track, clock.day);
+        let peaks = config.peaks.iter().copied().zip(0..).collect();
+        let mut pooled = Self {
+            unit,
+            scales,
+            residuals: Vec::new(),
+            pool,
+            spread,
+            peaks,
+            stored: track.into_stored(),
+            last_end: clock.start + clock.step * values.len() as i64,
+            plans,
+            clock,
+        };
+        pooled.keep_active();
+        pooled
+    }
+
+    /// Drops the members that count nothing and keeps the running residuals of the others.
+    fn keep_active(&mut self) {
+        let used = |s: usize| {
+            self.pool.fitted.iter().any(|fitted| {
+                let mut kinds = fitted.weights.iter().map(|(kind, _)| kind);
+                kinds.any(|k| matches!(k, Kind::Corrected(i) | Kind::Plain(i) if *i == s))
+            })
+        };
+        let used: Vec<usize> = (0..self.pool.seasonals.len())
+            .filter(|&s| used(s))
+            .collect();
+        let position = |s: usize| used.iter().position(|u| *u == s).unwrap_or(0);
+        for fitted in &mut self.pool.fitted {
+            for (kind, _) in &mut fitted.weights {
+                match kind {
+                    Kind::Corrected(s) | Kind::Plain(s) => *s = position(*s),
+                    _ => {}
+                }
+            }
+            fitted.coefficients = used.iter().map(|&s| fitted.coefficients[s]).collect();
+        }
+        self.pool.seasonals = used.iter().map(|&s| self.pool.seasonals[s]).collect();
+        self.residuals = used.iter().map(|&s| self.pool.take_residuals(s)).collect();
+    }
+}
+
+/// Mean absolute value without overflow; at least the smallest normal number.
+fn unit(values: &[f64]) -> f64 {
+    let known = values.iter().filter(|v| v.is_finite());
+    let most = known.clone().fold(0.0_f64, |most, v| most.max(v.abs()));
+    let (sum, count) = known.fold((0.0, 0.0), |(sum, count), v| {
+        (sum + (v / most).abs(), count + 1.0)
+    });
+    (sum / count * most).max(f64::MIN_POSITIVE)
+}
+
+/// On the wall-clock grid, in units of the series' scale.
+fn local_values(clock: &Clock, values: &[f64], unit: f64) -> Vec<f64> {
+    let mut local = Vec::with_capacity(values.len());
+    for (bin, value) in values.iter().enumerate() {
+        let Ok(at) = usize::try_from(clock.local(bin as i64)) else {
+            continue;
+        };
+        if local.len() <= at {
+            local.resize(at + 1, f64::NAN);
+        }
+        if value.is_finite() {
+            local[at] = value / unit;
+        }
+    }
+    while local.last().is_some_and(|v: &f64| v.is_nan()) {
+        local.pop();
+    }
+    local
 }
 
 impl Model {
@@ -59,16 +237,57 @@ impl Model {
     /// What the model is, for people: its name and what it put its weight on.
     #[must_use]
     pub fn summary(&self) -> String {
-        "last value".to_owned()
+        let members = self.members();
+        if members.is_empty() {
+            return "last value".to_owned();
+        }
+        let named: Vec<String> = members
+            .iter()
+            .take(3)
+            .map(|m| format!("{} {:.0} %", m.name, 100.0 * m.weight_1h.max(m.weight_24h)))
+            .collect();
+        format!("pool of {}: {}", members.len(), named.join("; "))
     }
 
     /// The members that count, heaviest first.
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
-        Vec::new()
+        let Some(pooled) = &self.pooled else {
+            return Vec::new();
+        };
+        let pool = &pooled.pool;
+        let hour = crate::grid::between(&pool.horizons, pooled.clock.hour).1;
+        let mut members: Vec<Member> = Vec::new();
+        for (horizon, fitted) in [(hour, &pool.fitted[hour])]
+            .into_iter()
+            .chain(pool.fitted.last().map(|f| (usize::MAX, f)))
+        {
+            for &(kind, weight) in &fitted.weights {
+                let name = name(pool, kind);
+                let at = members
+                    .iter()
+                    .position(|m| m.name == name)
+                    .unwrap_or_else(|| {
+                        members.push(Member {
+                            name,
+                            weight_1h: 0.0,
+                            weight_24h: 0.0,
+                        });
+                        members.len() - 1
+                    });
+                if horizon == usize::MAX {
+                    members[at].weight_24h = weight;
+                } else {
+                    members[at].weight_1h = weight;
+                }
+            }
+        }
+        let heavier = |m: &Member| m.weight_1h + m.weight_24h;
+        members.sort_by(|a, b| heavier(b).total_cmp(&heavier(a)));
+        members
     }
 
-    /// Skill against seasonal-naive on held-out history, as in [`Forecast::skill`].
+    /// Skill against seasonal-naive on held-out history, as in [`crate::Forecast::skill`].
     #[must_use]
     pub fn skill(&self) -> f64 {
         self.skill
@@ -78,68 +297,42 @@ impl Model {
     /// Cheap; `now` in Unix seconds.
     #[must_use]
     pub fn refit_due(&self, now: i64, calibration: &Calibration) -> Option<String> {
-        let _ = (now, calibration);
-        None
+        let pooled = self.pooled.as_ref()?;
+        let mut windows = pooled.peaks.iter().map(|(window, _)| *window);
+        windows.find_map(|window| {
+            let coverage = calibration.coverage_p90(window, now)?;
+            (coverage < COVERAGE_MIN).then(|| {
+                let lead = window.lead;
+                format!(
+                    "P90 of the peak {lead} s ahead held in {:.0} % only",
+                    100.0 * coverage
+                )
+            })
+        })
     }
+}
 
-    /// The forecast at `request.now` from the bins of `series` that end by then and the newest live sample.
-    ///
-    /// `series` continues the one that was fitted, on the same grid; its older part is not read again.
-    #[must_use]
-    pub fn predict(
-        &self,
-        series: &Series,
-        latest: Option<Sample>,
-        request: &Request,
-        calibration: &Calibration,
-    ) -> Forecast {
-        let step = self.step;
-        let known = ((request.now - series.start).max(0) / step).min(series.values.len() as i64);
-        let known = &series.values[..known as usize];
-        let last = known.iter().rposition(|v| v.is_finite());
-        let last_end = last.map_or(series.start, |i| series.start + step * (i as i64 + 1));
-        let mut value = last.map_or(0.0, |i| known[i]);
-        if let Some(sample) = latest.filter(|s| s.at >= last_end && s.at <= request.now) {
-            value = sample.value;
-        }
-        let start = request.now - (request.now - series.start).rem_euclid(step);
-        let bins = (request.horizon.max(0) + step - 1) / step;
-        let bound = |v: f64| if self.nonnegative { v.max(0.0) } else { v };
-        let quantile = |end: i64, level: f64| {
-            let horizon = ((end - last_end + step - 1) / step).max(1) as usize;
-            bound(self.held.quantile(value, horizon, level))
-        };
-        let paths = request.levels.iter().map(|&level| {
-            let path = (0..bins).map(|i| quantile(start + step * (i + 1), level));
-            path.collect()
-        });
-        let peaks = request.peaks.iter().map(|&window| {
-            let end = request.now + window.lead + window.window;
-            let levels = request.levels.iter();
-            let asked = levels.map(|&level| calibration.level(window, level));
-            Peak {
-                window,
-                values: asked.map(|level| quantile(end, level)).collect(),
-            }
-        });
-        Forecast {
-            issued_at: request.now,
-            model: self.summary(),
-            reliable: false,
-            reasons: vec!["history is shorter than 3.5 days".to_owned()],
-            skill: self.skill,
-            levels: request.levels.clone(),
-            calibrated_to: 0.5,
-            start,
-            step,
-            paths: paths.collect(),
-            peaks: peaks.collect(),
-        }
+fn name(pool: &Pool, kind: Kind) -> String {
+    let base = |s: usize| {
+        let seasonal = pool.seasonals[s];
+        let log = if seasonal.space == 1 { " (log)" } else { "" };
+        format!("{}{log}", BASES[seasonal.base].name())
+    };
+    match kind {
+        Kind::Corrected(s) => format!("{} corrected", base(s)),
+        Kind::Plain(s) => base(s),
+        Kind::HourLevel => "mean of the last hour".to_owned(),
+        Kind::DayLevel => "mean of the last day".to_owned(),
+        Kind::Last => "last value".to_owned(),
     }
+}
 
-    /// Share of held-out window maxima below their forecast P90; NaN: not calibrated for this window.
-    #[must_use]
-    pub fn peak_coverage_p90(&self, _window: PeakWindow) -> f64 {
-        f64::NAN
+impl<'a> Residuals<'a> {
+    /// `stored` up to bin `keep`, to be continued.
+    pub(crate) fn continued(first: usize, stored: &'a [f64], keep: usize) -> Self {
+        Self {
+            first,
+            sum: Lane::new(stored, keep + 1),
+        }
     }
 }

@@ -3,6 +3,8 @@
 /// The last value with a spread that grows with the square root of the horizon.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Held {
+    /// The newest known value; 0 of nothing.
+    pub(crate) last: f64,
     /// Mean absolute change from one bin to the next, at least the floor.
     change: f64,
     /// Largest spread: that of the values themselves, at least the floor.
@@ -34,6 +36,7 @@ impl Held {
         // A single value tells nothing of how it moves: half of it is a guess that errs to the wide side.
         let unknown = if known.len() < 3 { 0.5 * level } else { 0.0 };
         Self {
+            last: known.last().copied().unwrap_or(0.0),
             change: change.max(floor).max(unknown),
             spread_max: range.max(floor).max(unknown).max(change),
         }

@@ -1,0 +1,93 @@
+//! Quantiles of past errors, as split-conformal prediction takes them.
+
+/// Largest spread above the median, in units of P90's, at P99: one past outage must not set P99 for weeks.
+const TAIL_MAX: f64 = 3.0;
+/// Least spread above the median, in units of P90's, at P99.
+const TAIL_MIN: f64 = 1.5;
+
+/// Weighted errors in ascending order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Errors {
+    values: Vec<f64>,
+    /// Running share of the weight, up to 1.
+    shares: Vec<f64>,
+    /// The count that the finite-sample correction assumes.
+    count: f64,
+}
+
+impl Errors {
+    /// From (error, weight) pairs; `count` is how many independent errors they stand for.
+    pub(crate) fn new(mut weighted: Vec<(f64, f64)>, count: usize) -> Self {
+        weighted.retain(|(error, weight)| error.is_finite() && *weight > 0.0);
+        weighted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let total: f64 = weighted.iter().map(|(_, weight)| weight).sum();
+        let mut sum = 0.0;
+        let shares = weighted.iter().map(|(_, weight)| {
+            sum += weight;
+            sum / total
+        });
+        Self {
+            shares: shares.collect(),
+            values: weighted.iter().map(|(error, _)| *error).collect(),
+            count: count.max(1) as f64,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The highest level that past errors can speak for: above it there is less than one of them.
+    pub(crate) fn calibrated_to(&self) -> f64 {
+        self.count / (self.count + 1.0)
+    }
+
+    /// The error at `level` by conformal rank, nothing beyond the largest seen; 0 of nothing.
+    pub(crate) fn quantile(&self, level: f64) -> f64 {
+        if self.values.is_empty() {
+            return 0.0;
+        }
+        let upper = if level > 0.5 { 1.0 / self.count } else { 0.0 };
+        let share = (level * (1.0 + upper)).min(1.0) - 1e-12;
+        let at = self.shares.partition_point(|s| *s < share);
+        self.values[at.min(self.values.len() - 1)]
+    }
+
+    /// As [`Self::quantile`], with the tail kept between its bounds relative to P90.
+    pub(crate) fn capped(&self, level: f64) -> f64 {
+        let raw = self.quantile(level);
+        if level <= 0.9 {
+            return raw;
+        }
+        let middle = self.quantile(0.5);
+        let spread = (self.quantile(0.9) - middle).max(1e-12);
+        // An exponential tail grows by the same amount for each factor of ten.
+        let tens = (0.1 / (1.0 - level).max(1e-9)).log10();
+        let most = 1.0 + (TAIL_MAX - 1.0) * tens;
+        let least = 1.0 + (TAIL_MIN - 1.0) * tens;
+        middle + spread * ((raw - middle) / spread).clamp(least, most)
+    }
+
+    /// As [`Self::quantile`] up to `calibrated_to`; above, an exponential tail through the errors over P90.
+    pub(crate) fn with_tail(&self, level: f64, calibrated_to: f64) -> f64 {
+        const FROM: f64 = 0.9;
+        if level <= calibrated_to || level <= FROM || self.values.is_empty() {
+            return self.quantile(level);
+        }
+        let threshold = self.quantile(FROM);
+        let (mut excess, mut weight, mut before) = (0.0, 0.0, 0.0);
+        for (value, share) in self.values.iter().zip(&self.shares) {
+            if *value > threshold {
+                excess += (value - threshold) * (share - before);
+                weight += share - before;
+            }
+            before = *share;
+        }
+        let middle = threshold - self.quantile(0.5);
+        // Mean excess of an exponential whose median and P90 are those seen, where nothing lies above.
+        let usual = (middle / 5_f64.ln()).max(0.0);
+        let scale = if weight > 0.0 { excess / weight } else { usual };
+        let tail = threshold + scale * ((1.0 - FROM) / (1.0 - level)).ln();
+        tail.max(self.quantile(calibrated_to))
+    }
+}
