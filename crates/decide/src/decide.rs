@@ -279,4 +279,4 @@ fn ask(policy: &str, count: u32, reason: &str) -> Ask {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -140,3 +140,84 @@ fn longest_run(bins: &[f64]) -> usize {
     }
     longest
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: usize = 288;
+
+    fn assessed(
+        bins: &[f64],
+        latest: Option<(f64, f64)>,
+        now_after_end: f64,
+    ) -> (Quality, Option<f64>) {
+        let known = Known {
+            now: bins.len() as f64 * 300.0 + now_after_end,
+            start: 0.0,
+            step: 300.0,
+            bins,
+            latest,
+        };
+        let assessment = assess(&known, &QualityLimits::default());
+        (assessment.quality, assessment.seen)
+    }
+
+    fn waves() -> Vec<f64> {
+        let wave = |bin: usize| 100.0 + 50.0 * (bin as f64 * std::f64::consts::TAU / 288.0).sin();
+        (0..2 * DAY).map(wave).collect()
+    }
+
+    #[test]
+    fn qualities() {
+        let end = 2.0 * DAY as f64 * 300.0;
+        let live = |value| Some((end, value));
+        assert_eq!(
+            assessed(&waves(), live(110.0), 60.0),
+            (Quality::Ok, Some(110.0))
+        );
+        assert_eq!(assessed(&[], None, 60.0), (Quality::Missing, None));
+        assert_eq!(
+            assessed(&[f64::NAN; 9], None, 60.0),
+            (Quality::Missing, None)
+        );
+        assert_eq!(assessed(&waves(), None, 200.0), (Quality::Stale, None));
+        assert_eq!(
+            assessed(&waves(), live(f64::INFINITY), 60.0).0,
+            Quality::Implausible
+        );
+        assert_eq!(assessed(&waves(), live(-1.0), 60.0).0, Quality::Implausible);
+        assert_eq!(
+            assessed(&waves(), live(0.0), 60.0).0,
+            Quality::Implausible,
+            "absent is not zero"
+        );
+        assert_eq!(
+            assessed(&waves(), live(5000.0), 60.0).0,
+            Quality::Implausible
+        );
+        assert_eq!(
+            assessed(&waves(), live(500.0), 60.0).0,
+            Quality::Ok,
+            "a flash crowd is"
+        );
+    }
+
+    #[test]
+    fn standing_still_is_frozen_unless_it_is_usual() {
+        let mut stuck = waves();
+        stuck.extend([123.0; 12]);
+        assert_eq!(
+            assessed(&stuck, Some((0.0, 123.0)), -1e9).0,
+            Quality::Frozen
+        );
+        assert_eq!(assessed(&stuck, Some((0.0, 124.0)), -1e9).0, Quality::Ok);
+        let nightly: Vec<f64> = [vec![0.0; 100], vec![5.0; 40], vec![0.0; 90]].concat();
+        assert_eq!(assessed(&nightly, Some((0.0, 0.0)), -1e9).0, Quality::Ok);
+        assert_eq!(
+            assessed(&[7.0; 500], Some((0.0, 7.0)), -1e9).0,
+            Quality::Ok,
+            "a constant"
+        );
+    }
+}

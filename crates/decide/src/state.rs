@@ -92,3 +92,22 @@ impl MaxWindow {
         self.0.drain(..gone);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_window_holds_the_maximum(values in prop::collection::vec(0_u32..9, 1..60), span in 0_u32..12) {
+            let mut window = MaxWindow::default();
+            for (now, &value) in values.iter().enumerate() {
+                let most = window.push(now as f64, f64::from(span), value);
+                let from = now.saturating_sub(span as usize);
+                prop_assert_eq!(Some(&most), values[from..=now].iter().max());
+            }
+        }
+    }
+}
