@@ -15,7 +15,9 @@ impl Scaler for Sloppy {
     fn decide(&mut self, view: &View<'_>) -> Option<u32> {
         self.0 += 1;
         let load = view.seen?.value / view.capacity;
-        (self.0 % 97 == 0).then(|| (load * f64::from(self.0 % 5 + 5) / 5.0) as u32)
+        self.0
+            .is_multiple_of(97)
+            .then(|| (load * f64::from(self.0 % 5 + 5) / 5.0) as u32)
     }
 }
 

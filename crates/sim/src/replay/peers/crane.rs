@@ -86,11 +86,12 @@ fn recent(values: &[f64], count: usize) -> Vec<f64> {
         .rposition(|value| value.is_finite())
         .map(|bin| (bin, values[bin]));
     let mut filled: Vec<f64> = Vec::with_capacity(values.len() - from);
-    for bin in from..values.len() {
-        let value = values[bin];
-        if !value.is_finite() {
-            continue;
-        }
+    for (bin, &value) in values
+        .iter()
+        .enumerate()
+        .skip(from)
+        .filter(|(_, value)| value.is_finite())
+    {
         let (start, level) = before.unwrap_or((bin, value));
         for gap in from + filled.len()..bin {
             let passed = (gap as f64 - start as f64) / (bin as f64 - start as f64);

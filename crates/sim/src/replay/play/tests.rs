@@ -2,10 +2,13 @@ use super::*;
 use crate::replay::World;
 use crate::replay_testing::{daily, options, scripted};
 
+/// Wanted, ready, pending.
+type Shown = (u32, u32, Vec<(u32, i64)>);
+
 /// Follows a script and remembers what it was shown.
 struct Scripted<'a> {
     counts: &'a [Option<u32>],
-    shown: Vec<(u32, u32, Vec<(u32, i64)>)>,
+    shown: Vec<Shown>,
 }
 
 impl Scaler for Scripted<'_> {

@@ -53,6 +53,10 @@ impl Filter {
             .map(|&value| Complex64::new(value, 0.0))
             .collect();
         planner.plan_fft_forward(count).process(&mut lines);
+        // A real series has mirrored lines; rounding must not let one pass the threshold and not the other.
+        for k in count / 2 + 1..count {
+            lines[k] = lines[count - k].conj();
+        }
         let threshold = self.threshold(&lines);
         for (k, line) in lines.iter_mut().enumerate() {
             // Mirrored lines count as fast ones, as they do in the original.

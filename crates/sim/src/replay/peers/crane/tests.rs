@@ -28,7 +28,7 @@ fn noise_another_period_and_little_history_are_not_predicted() {
     assert_eq!(last_period(&noise, 288, &mut random()), None);
     // A wave of eight hours.
     let fast: Vec<f64> = (0..2880)
-        .map(|bin| 5.0 + (f64::from(bin) / 96.0 * 6.283_185).sin())
+        .map(|bin| 5.0 + (f64::from(bin) / 96.0 * std::f64::consts::TAU).sin())
         .collect();
     assert_eq!(last_period(&fast, 288, &mut random()), None);
     assert_eq!(last_period(&daily(300, 500, 4), 288, &mut random()), None);
