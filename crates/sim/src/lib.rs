@@ -5,6 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod replay;
+mod user;
+
+pub use user::{Trust, User};
 
 #[cfg(test)]
 mod replay_testing;
