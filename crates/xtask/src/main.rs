@@ -1,1 +1,72 @@
-fn main() {}
+//! The builder's tool: sets up what is missing, builds, checks and tests. `cargo xtask --help` lists what there is.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod console;
+mod demo;
+mod policies;
+mod prometheus;
+mod report;
+mod shell;
+mod test;
+mod tidy;
+mod wasm_target;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sets up what is missing, builds, checks and tests Foreshard.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build policies, console and the release binary, and run `foreshard demo ARGS`.
+    Demo {
+        /// For `foreshard demo`, such as `--once` or `--speed 50`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Run every check and test; the last line says how it went.
+    Test {
+        /// Leave out what takes minutes: the licence check, API docs and the real Prometheus.
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Build the built-in policies as WebAssembly components into `target/policies`.
+    Policies,
+    /// Build the console's files into `console/dist`.
+    Console,
+    /// Check what the compiler does not: crate edges, file sizes, headers, words.
+    Tidy,
+    /// Run the commands behind the README's figures.
+    Bench {
+        /// Only those whose name contains this.
+        name: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = |()| ExitCode::SUCCESS;
+    let result = match Cli::parse().task {
+        Task::Demo { args } => demo::run(&args),
+        Task::Test { fast } => test::run(fast),
+        Task::Policies => wasm_target::ensure()
+            .and_then(|()| policies::build())
+            .map(done),
+        Task::Console => console::build()
+            .and_then(console::Outcome::required)
+            .map(done),
+        Task::Tidy => tidy::run().map(done),
+        Task::Bench { name } => bench::run(name.as_deref()).map(done),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -97,7 +97,7 @@ fn encode(module: &Path) -> anyhow::Result<Vec<u8>> {
     ComponentEncoder::default()
         .validate(true)
         .module(&bytes)
-        .and_then(|mut encoder| encoder.encode())
+        .and_then(|encoder| encoder.encode())
         .with_context(|| format!("encode {} as a component", module.display()))
 }
 

@@ -1,0 +1,193 @@
+//! What was run, how long it took and how it ended.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+
+use crate::shell;
+
+/// The line of a test that leaves something out begins with this.
+const LEFT_OUT: &str = "LEFT OUT: ";
+
+/// Collects the outcomes of steps.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    passed: u64,
+    failed: Vec<String>,
+    ignored: u64,
+    left_out: Vec<String>,
+    lines: Vec<String>,
+}
+
+/// What a run of test binaries said at its ends.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Report {
+    /// Runs a step that counts as one test. Whether it passed.
+    pub(crate) fn check(&mut self, name: &str, step: impl FnOnce() -> anyhow::Result<()>) -> bool {
+        let begun = self.begin(name);
+        let result = step();
+        match &result {
+            Ok(()) => self.passed += 1,
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                self.failed.push(name.to_owned());
+            }
+        }
+        self.end(name, begun, result.is_ok());
+        result.is_ok()
+    }
+
+    /// Runs test binaries and counts what they count.
+    pub(crate) fn tests(&mut self, name: &str, command: &mut Command) {
+        let begun = self.begin(name);
+        let result = self.count(command);
+        let ok = match result {
+            Ok((counts, finished)) => {
+                self.passed += counts.passed;
+                self.ignored += counts.ignored;
+                if counts.failed > 0 {
+                    self.failed
+                        .extend((0..counts.failed).map(|i| format!("{name} ({})", i + 1)));
+                } else if !finished {
+                    // It did not compile, or a test brought its process down.
+                    self.failed.push(name.to_owned());
+                }
+                finished
+            }
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                self.failed.push(name.to_owned());
+                false
+            }
+        };
+        self.end(name, begun, ok);
+    }
+
+    /// Records that something was not run.
+    pub(crate) fn leave_out(&mut self, name: &str, reason: &str) {
+        println!("\n==> {name}: left out: {reason}");
+        self.left_out.push(format!("{name}: {reason}"));
+    }
+
+    /// Prints the summary; its last line is the one to read.
+    pub(crate) fn finish(self) -> ExitCode {
+        println!("\n==> summary");
+        self.lines.iter().for_each(|line| println!("{line}"));
+        self.left_out
+            .iter()
+            .for_each(|what| println!("    left out: {what}"));
+        self.failed
+            .iter()
+            .for_each(|what| println!("    FAILED: {what}"));
+        let verdict = if self.failed.is_empty() {
+            "ok"
+        } else {
+            "FAILED"
+        };
+        let skipped = self.ignored + self.left_out.len() as u64;
+        let (passed, failed) = (self.passed, self.failed.len());
+        println!("test result: {verdict}. {passed} passed; {failed} failed; {skipped} ignored");
+        if self.failed.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+
+    fn begin(&self, name: &str) -> Instant {
+        println!("\n==> {name}");
+        Instant::now()
+    }
+
+    fn end(&mut self, name: &str, begun: Instant, ok: bool) {
+        let verdict = if ok { "ok" } else { "FAILED" };
+        let seconds = begun.elapsed().as_secs_f64();
+        println!("==> {name}: {verdict} in {seconds:.1} s");
+        self.lines
+            .push(format!("    {seconds:7.1} s  {verdict:6}  {name}"));
+    }
+
+    /// Runs the command, shows its output, and adds up its result lines.
+    fn count(&mut self, command: &mut Command) -> anyhow::Result<(Counts, bool)> {
+        let shown = shell::show(command);
+        println!("    $ {shown}");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("failed to start `{shown}`"))?;
+        let Some(stdout) = child.stdout.take() else {
+            bail!("`{shown}` has no output to read");
+        };
+        let mut counts = Counts::default();
+        for line in BufReader::new(stdout).lines() {
+            let line = line.with_context(|| format!("failed to read the output of `{shown}`"))?;
+            println!("{line}");
+            counts.add(&line);
+            if let Some((_, what)) = line.split_once(LEFT_OUT) {
+                self.left_out.push(what.to_owned());
+            }
+        }
+        let status = child
+            .wait()
+            .with_context(|| format!("failed to wait for `{shown}`"))?;
+        Ok((counts, status.success()))
+    }
+}
+
+impl Counts {
+    /// Adds one line of output when it is a result line of the test harness.
+    fn add(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else {
+            return;
+        };
+        // `ok. 26 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.47s`
+        let counts = result.split_once(". ").map_or("", |(_, counts)| counts);
+        for part in counts.split("; ") {
+            let Some((number, what)) = part.split_once(' ') else {
+                continue;
+            };
+            let number: u64 = number.parse().unwrap_or(0);
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_lines_add_up_and_others_do_not_count() {
+        let mut counts = Counts::default();
+        for line in [
+            "running 3 tests",
+            "test a::passed; 7 passed ... ok",
+            "test result: ok. 26 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.47s",
+            "test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured; 9 filtered out; finished in 0.00s",
+        ] {
+            counts.add(line);
+        }
+        assert_eq!(
+            counts,
+            Counts {
+                passed: 28,
+                failed: 3,
+                ignored: 1
+            }
+        );
+    }
+}
