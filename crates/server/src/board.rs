@@ -1,0 +1,188 @@
+//! What is known of one target now, and the policy that is asked for.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use foreshard_decide::contract;
+
+use crate::{
+    track::Track,
+    view::{ActivePolicy, Columns, Point, PolicyState, Target},
+};
+
+/// A policy that a target is to follow from its next evaluation on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Activation {
+    /// The stored module's name.
+    pub module: String,
+    /// Of the component, by which the policy host knows it.
+    pub digest: String,
+    /// JSON.
+    pub config: serde_json::Value,
+}
+
+/// One target.
+#[derive(Debug)]
+pub(crate) struct Board {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    target: Arc<Target>,
+    forecasts: Arc<Vec<contract::Forecast>>,
+    tracks: BTreeMap<String, Track>,
+    policy: PolicyState,
+}
+
+impl Board {
+    pub(crate) fn new(target: Arc<Target>) -> Self {
+        let inner = Inner {
+            target,
+            forecasts: Arc::default(),
+            tracks: BTreeMap::new(),
+            policy: PolicyState {
+                in_force: None,
+                asked: None,
+            },
+        };
+        Self {
+            inner: Mutex::new(inner),
+        }
+    }
+
+    pub(crate) fn target(&self) -> Arc<Target> {
+        Arc::clone(&self.inner().target)
+    }
+
+    pub(crate) fn set_target(&self, target: Arc<Target>) {
+        self.inner().target = target;
+    }
+
+    pub(crate) fn forecasts(&self) -> Arc<Vec<contract::Forecast>> {
+        Arc::clone(&self.inner().forecasts)
+    }
+
+    pub(crate) fn set_forecasts(&self, forecasts: Arc<Vec<contract::Forecast>>) {
+        self.inner().forecasts = forecasts;
+    }
+
+    pub(crate) fn push(&self, part: &str, point: Point, points_max: usize) {
+        let mut inner = self.inner();
+        if let Some(track) = inner.tracks.get_mut(part) {
+            return track.push(point);
+        }
+        let mut track = Track::new(points_max);
+        track.push(point);
+        inner.tracks.insert(part.to_owned(), track);
+    }
+
+    pub(crate) fn columns(
+        &self,
+        part: Option<&str>,
+        since: f64,
+        until: f64,
+        step: f64,
+    ) -> Vec<Columns> {
+        let inner = self.inner();
+        let tracks = inner
+            .tracks
+            .iter()
+            .filter(|(id, _)| part.is_none_or(|part| part == id.as_str()));
+        tracks
+            .map(|(id, track)| track.columns(id, since, until, step))
+            .collect()
+    }
+
+    pub(crate) fn policy(&self) -> PolicyState {
+        self.inner().policy.clone()
+    }
+
+    /// Whether the module of that name acts here or is about to.
+    pub(crate) fn follows(&self, module: &str) -> bool {
+        let policy = &self.inner().policy;
+        let both = [&policy.in_force, &policy.asked];
+        both.into_iter()
+            .flatten()
+            .any(|active| active.module == module)
+    }
+
+    pub(crate) fn ask(&self, activation: Activation) -> PolicyState {
+        let mut inner = self.inner();
+        inner.policy.asked = Some(ActivePolicy {
+            module: activation.module,
+            digest: activation.digest,
+            config: activation.config,
+            since: None,
+        });
+        inner.policy.clone()
+    }
+
+    pub(crate) fn asked(&self) -> Option<Activation> {
+        let asked = self.inner().policy.asked.clone()?;
+        Some(Activation {
+            module: asked.module,
+            digest: asked.digest,
+            config: asked.config,
+        })
+    }
+
+    /// The policy acts since `at`. A newer wish that came in the meantime stays.
+    pub(crate) fn acts(&self, activation: Activation, at: f64) -> PolicyState {
+        let mut inner = self.inner();
+        let active = ActivePolicy {
+            module: activation.module,
+            digest: activation.digest,
+            config: activation.config,
+            since: Some(at),
+        };
+        let same = |asked: &ActivePolicy| {
+            (&asked.module, &asked.digest, &asked.config)
+                == (&active.module, &active.digest, &active.config)
+        };
+        if inner.policy.asked.as_ref().is_some_and(same) {
+            inner.policy.asked = None;
+        }
+        inner.policy.in_force = Some(active);
+        inner.policy.clone()
+    }
+
+    /// No section under this lock can panic half way.
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::target;
+
+    fn activation(module: &str) -> Activation {
+        let digest = format!("sha256:{module}");
+        Activation {
+            module: module.to_owned(),
+            digest,
+            config: serde_json::json!({}),
+        }
+    }
+
+    #[test]
+    fn a_newer_wish_survives_the_start_of_an_older_one() {
+        let board = Board::new(Arc::new(target("shop")));
+        board.ask(activation("a"));
+        let taken = board.asked().unwrap();
+        board.ask(activation("b"));
+        let state = board.acts(taken, 60.0);
+        assert_eq!(
+            state.in_force.map(|it| (it.module, it.since)),
+            Some(("a".to_owned(), Some(60.0)))
+        );
+        assert_eq!(board.asked(), Some(activation("b")));
+        assert!(board.follows("a") && board.follows("b") && !board.follows("c"));
+        assert_eq!(board.acts(activation("b"), 120.0).asked, None);
+        assert!(!board.follows("a"));
+    }
+}

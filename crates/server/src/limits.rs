@@ -1,0 +1,59 @@
+//! A limit on everything that a client or a feed can make large.
+
+use std::time::Duration;
+
+use crate::decisions::Retention;
+
+/// The server's limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Of a JSON body.
+    pub document_bytes_max: usize,
+    /// Of an uploaded component.
+    pub component_bytes_max: usize,
+    /// Components that are received or wait for their check at one time.
+    pub uploads_max: usize,
+    /// Components that are checked, or policies that are configured, at one time.
+    pub checks_max: usize,
+    /// Modules in a namespace, and the bytes of all of them.
+    pub modules_max: usize,
+    /// See `modules_max`.
+    pub modules_bytes_max: usize,
+    /// From the request's head to the answer's head.
+    pub request_timeout: Duration,
+    /// The same for an upload.
+    pub upload_timeout: Duration,
+    /// Listeners to events at one time.
+    pub listeners_max: usize,
+    /// Time between signs of life on an idle event stream.
+    pub heartbeat: Duration,
+    /// How long open requests may go on once the server is told to stop.
+    pub drain: Duration,
+    /// Points kept of one part.
+    pub points_max: usize,
+    /// Decisions kept in a namespace.
+    pub retention: Retention,
+}
+
+impl Limits {
+    /// What `foreshard` runs with: points for two weeks of minutes.
+    pub const DEFAULT: Self = Self {
+        document_bytes_max: 64 << 10,
+        component_bytes_max: 32 << 20,
+        uploads_max: 4,
+        checks_max: 2,
+        modules_max: 64,
+        modules_bytes_max: 256 << 20,
+        request_timeout: Duration::from_secs(15),
+        upload_timeout: Duration::from_secs(60),
+        listeners_max: 64,
+        heartbeat: Duration::from_secs(10),
+        drain: Duration::from_secs(5),
+        points_max: 14 * 24 * 60 + 1,
+        retention: Retention {
+            changed_max: 2_000,
+            unchanged_max: 500,
+            records_max: 200,
+        },
+    };
+}

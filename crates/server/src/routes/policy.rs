@@ -1,0 +1,92 @@
+//! The policy that a target follows.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::Named;
+use crate::{
+    board::Activation,
+    checking::checked,
+    extract::{Document, Item, Scope},
+    hub::Hub,
+    problem::Problem,
+    view::PolicyState,
+};
+
+/// A policy to follow.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PolicyRequest {
+    /// Name of a stored module.
+    module: String,
+    /// Its config; its descriptor has the schema.
+    #[serde(default = "empty_config")]
+    #[schema(value_type = Object)]
+    config: serde_json::Map<String, serde_json::Value>,
+}
+
+fn empty_config() -> serde_json::Map<String, serde_json::Value> {
+    serde_json::Map::new()
+}
+
+/// The policy in force, and the one that is asked for and does not act yet.
+#[utoipa::path(
+    get, path = "/targets/{name}/policy", tag = "policies", operation_id = "get_policy", params(Named),
+    responses(
+        (status = OK, body = PolicyState),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn get(
+    Scope(namespace): Scope,
+    Item(name): Item,
+) -> Result<Json<PolicyState>, Problem> {
+    let board = namespace.board(name.as_ref());
+    let board = board.ok_or_else(|| Problem::not_found("target", name.as_ref()))?;
+    Ok(Json(board.policy()))
+}
+
+/// Lets a target follow another policy, from its next evaluation on. The policy checks its config first.
+#[utoipa::path(
+    put, path = "/targets/{name}/policy", tag = "policies", operation_id = "put_policy", params(Named),
+    request_body = PolicyRequest,
+    responses(
+        (status = OK, body = PolicyState),
+        (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json",
+            description = "The config is not right: each fault with its path"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn put(
+    State(hub): State<Arc<Hub>>,
+    Scope(namespace): Scope,
+    Item(name): Item,
+    Document(request): Document<PolicyRequest>,
+) -> Result<Json<PolicyState>, Problem> {
+    let board = namespace.board(name.as_ref());
+    let board = board.ok_or_else(|| Problem::not_found("target", name.as_ref()))?;
+    let stored = namespace.modules().get(&request.module).ok_or_else(|| {
+        let message = format!("there is no policy module {:?}", request.module);
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "unknown-module",
+            message.clone(),
+        )
+        .fix("upload it first, or choose one of the list of policy modules")
+        .issues([("module".to_owned(), message)])
+    })?;
+    let digest = stored.module.digest.clone();
+    let config = serde_json::Value::Object(request.config);
+    let text = config.to_string();
+    let asked = digest.clone();
+    checked(&hub, move |policies| policies.configure(&asked, &text)).await?;
+    let activation = Activation {
+        module: request.module,
+        digest,
+        config,
+    };
+    Ok(Json(namespace.ask_policy(&board, activation)))
+}

@@ -1,0 +1,139 @@
+//! What was decided and why.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::RawPathParams};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{InNamespace, query};
+use crate::{
+    decisions::Filter,
+    extract::{Params, Scope},
+    problem::Problem,
+    view::{Recommendation, RecommendationDetail},
+};
+
+/// Decisions on one page, and the longest page.
+const LIMIT: u16 = 50;
+const LIMIT_MAX: u16 = 200;
+
+/// Which decisions are asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Query {
+    /// Only of this target.
+    target: Option<String>,
+    /// Only those that speak of this part; with `changed=true`, those that change it.
+    part: Option<String>,
+    /// Only those taken at this time or later, in Unix seconds.
+    #[serde(default, deserialize_with = "query::number")]
+    #[param(value_type = Option<f64>)]
+    since: Option<f64>,
+    /// Only those that change something, or only those that do not.
+    changed: Option<bool>,
+    /// The longest page.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u16>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of decisions, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RecommendationPage {
+    items: Vec<Arc<Recommendation>>,
+    /// The cursor of the next page; null: this is the last.
+    next: Option<String>,
+}
+
+/// What was decided, the newest first.
+#[utoipa::path(
+    get, path = "/recommendations", tag = "recommendations", operation_id = "list_recommendations",
+    params(InNamespace, Query),
+    responses(
+        (status = OK, body = RecommendationPage),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn list(
+    Scope(namespace): Scope,
+    Params(query): Params<Query>,
+) -> Result<Json<RecommendationPage>, Problem> {
+    let limit = query.limit.unwrap_or(LIMIT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Problem::query(
+            "limit",
+            format!("not between 1 and {LIMIT_MAX}"),
+        ));
+    }
+    let before = query.cursor.as_deref().map(str::parse).transpose();
+    let before = before.map_err(|_| Problem::query("cursor", "not the `next` of a page"))?;
+    let Query {
+        target,
+        part,
+        changed,
+        since,
+        ..
+    } = query;
+    let filter = Filter {
+        target,
+        part,
+        changed,
+        since,
+        before,
+    };
+    let limit = usize::from(limit);
+    let mut items = namespace.recommendations(&filter, limit + 1);
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items
+        .last()
+        .filter(|_| more)
+        .map(|last| last.id.to_string());
+    Ok(Json(RecommendationPage { items, next }))
+}
+
+/// How much of a decision is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DetailQuery {
+    /// Whether to send the record that replays; it holds weeks of history.
+    #[param(default = true)]
+    record: Option<bool>,
+}
+
+/// One decision with its explanation and the record that replays.
+#[utoipa::path(
+    get, path = "/recommendations/{id}", tag = "recommendations", operation_id = "get_recommendation",
+    params(InNamespace, ("id" = u64, Path, description = "Its id"), DetailQuery),
+    responses(
+        (status = OK, body = RecommendationDetail),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn get(
+    Scope(namespace): Scope,
+    path: RawPathParams,
+    Params(query): Params<DetailQuery>,
+) -> Result<Json<RecommendationDetail>, Problem> {
+    let text = path
+        .iter()
+        .find(|(name, _)| *name == "id")
+        .map_or("", |(_, id)| id);
+    let kept = text
+        .parse()
+        .ok()
+        .and_then(|id| namespace.recommendation(id));
+    let kept = kept.ok_or_else(|| {
+        Problem::not_found("recommendation", text)
+            .fix("it may be too old; list those that are kept")
+    })?;
+    Ok(Json(RecommendationDetail {
+        summary: kept.summary,
+        explanation: kept.explanation,
+        record: kept.record.filter(|_| query.record.unwrap_or(true)),
+    }))
+}
