@@ -29,6 +29,8 @@ mod series;
 mod simple;
 mod skill;
 mod spread;
+#[cfg(test)]
+mod tests;
 mod track;
 
 pub use calendar::{Calendar, UtcOffset};

@@ -13,7 +13,7 @@ use crate::{
 /// Past origins that corrections are trained on.
 const TRAINING_ROWS: usize = 400;
 /// Past origins that weights and errors are taken from.
-const VALIDATION_ROWS: usize = 400;
+const VALIDATION_ROWS: usize = 300;
 /// Share of the origins, the newest ones, that validate.
 const VALIDATION_SHARE: f64 = 0.3;
 /// Days after which a training row counts half.
@@ -462,7 +462,12 @@ impl<'a> Fitting<'a> {
             tables.push(table);
             truths.push(truth);
         }
-        let weights = weights(&self.horizons, &kinds, &tables, &truths);
+        let weights = weights(
+            &self.horizons,
+            &kinds,
+            &tables,
+            &self.clipped(origins, &truths),
+        );
         let forecasts = tables.iter().zip(&weights).map(|(table, weights)| {
             let rows = table.chunks(kinds.len());
             rows.map(|row| {
@@ -479,6 +484,18 @@ impl<'a> Fitting<'a> {
             pairs.filter(|(_, weight)| *weight > 0.0).collect()
         });
         (named.collect(), forecasts, truths)
+    }
+
+    /// Truths without outliers, `[horizon][row]`: one of them must not make all members look alike.
+    fn clipped(&self, origins: &[usize], truths: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let clip = |(truth, &h): (&Vec<f64>, &usize)| {
+            let pairs = truth.iter().zip(origins);
+            let settled = |&i: &usize| self.track.waves[0].value(i + h);
+            pairs
+                .map(|(t, i)| if t.is_finite() { settled(i) } else { *t })
+                .collect()
+        };
+        truths.iter().zip(&self.horizons).map(clip).collect()
     }
 
     /// All kinds of members, in the order of the cells that [`Self::members`] fills.
@@ -513,7 +530,7 @@ impl<'a> Fitting<'a> {
         let windows = self.windows.len();
         for (s, seasonal) in self.seasonals.iter().enumerate() {
             let base = self.base_at(s, target, origin);
-            let known = origin >= self.residuals[s].first && base.is_finite();
+            let known = base.is_finite();
             let moved = correction(&features[s][..windows], &coefficients[s][..windows]);
             // Where a base is not known yet the last value stands in.
             let load = |v: f64| {
@@ -556,14 +573,7 @@ impl<'a> Fitting<'a> {
                 if target >= self.track.len() {
                     break;
                 }
-                let base = |s: usize| {
-                    let known = i >= self.residuals[s].first;
-                    if known {
-                        self.base_at(s, target, i)
-                    } else {
-                        f64::NAN
-                    }
-                };
+                let base = |s: usize| self.base_at(s, target, i);
                 forecasts[row * bins + bin] = point.forecast(first + bin, base);
                 if self.track.valid.at(i) && self.track.valid.at(target) {
                     truths[row * bins + bin] = self.track.values.at(target);

@@ -1,7 +1,7 @@
 //! Ridge regression with several right-hand sides by one QR decomposition.
 
 use linfa_linalg::qr::QRInto as _;
-use ndarray::Array2;
+use ndarray::{Array2, ShapeBuilder as _};
 
 /// Strength of the penalty, relative to the mean square of the columns.
 const PENALTY: f64 = 0.05;
@@ -19,7 +19,7 @@ pub(crate) fn solve(features: &Array2<f64>, targets: &Array2<f64>, weights: &[f6
     }
     let scales: Vec<f64> = weights.iter().map(|w| (w / total).sqrt()).collect();
     let scaled = |table: &Array2<f64>| {
-        Array2::from_shape_fn((rows + columns, table.ncols()), |(row, column)| {
+        Array2::from_shape_fn((rows + columns, table.ncols()).f(), |(row, column)| {
             if row < rows {
                 scales[row] * table[[row, column]]
             } else {

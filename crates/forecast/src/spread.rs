@@ -11,7 +11,7 @@ use crate::{
 /// Horizons within this distance in log time lend each other their errors.
 const NEIGHBOUR_LOG: f64 = 0.5;
 /// Errors halve in weight over this share of their span.
-const RECENT_HALF: f64 = 1.0;
+const RECENT_HALF: f64 = 0.5;
 /// Share of the spread that long horizons take from the clock time.
 const CLOCK_SHARE: f64 = 0.5;
 /// Time constant with which they do, in days.

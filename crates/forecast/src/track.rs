@@ -4,6 +4,8 @@ use crate::{clock::Clock, median::Rolling};
 
 /// Outliers lie further than so many robust standard deviations from everything that could explain them.
 const OUTLIER_SIGMAS: f64 = 8.0;
+/// Without hindsight an outlier must lie further off by this factor: it may be the first bin of a change.
+const DOUBT: f64 = 2.0;
 /// Least robust standard deviation as a share of the median level.
 const SIGMA_FLOOR: f64 = 0.02;
 /// Hours over which a long gap's edges fade into the seasonal value.
@@ -299,7 +301,11 @@ impl<'a> Track<'a> {
             let lagged = self.nearest_lagged(i, value);
             let previous = if i > 0 { self.values.at(i - 1) } else { value };
             let settled = clip(value, &[centred.median(), lagged], scales.sigma);
-            let live = clip(value, &[previous, trailing.median(), lagged], scales.sigma);
+            let live = clip(
+                value,
+                &[previous, trailing.median(), lagged],
+                DOUBT * scales.sigma,
+            );
             self.push(settled, live, scales);
         }
         for space in 0..self.waves.len() {
@@ -393,8 +399,8 @@ impl Wave<'_> {
             return 0.0;
         }
         let hours = (i / hour) as f64;
-        // A day's worth of doubt: the first few hours say little.
-        self.effect.at(i - hour) / (hours + 24.0)
+        // The first few hours say little.
+        self.effect.at(i - hour) / (hours + 4.0)
     }
 }
 
