@@ -40,6 +40,6 @@ pub use bindings::exports::foreshard::policy::scaling::{
 };
 pub use bindings::foreshard::policy::types::*;
 pub use lookup::{ContextExt, ForecastExt, PartExt, SignalExt};
-pub use policy::{Policy, hold, log_debug, log_info, log_warn};
+pub use policy::{Policy, decide, log_debug, log_info, log_warn};
 #[doc(hidden)]
 pub use policy::{configure_with, evaluate_with};

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::{ConfigIssue, Context, Decision, Descriptor, Needs, Verdict};
+use crate::{ConfigIssue, Context, Decision, Descriptor, Needs, Proposal, Verdict};
 
 /// A scaling policy.
 pub trait Policy {
@@ -25,15 +25,21 @@ pub trait Policy {
     fn evaluate(config: &Self::Config, context: &Context) -> Result<Verdict, String>;
 }
 
-/// A decision that changes nothing.
+/// A decision with these proposals; every part without one is held as it is.
 #[must_use]
-pub fn hold(reason: impl Into<String>) -> Verdict {
-    Verdict::Decide(Decision {
-        proposals: Vec::new(),
+pub fn decide(proposals: Vec<Proposal>, reason: impl Into<String>) -> Decision {
+    Decision {
+        proposals,
         reason: reason.into(),
         measures: Vec::new(),
         memory: None,
-    })
+    }
+}
+
+/// Sends the text of a panic to the platform's log: on this target it would go nowhere.
+pub(crate) fn report_panics() {
+    #[cfg(target_arch = "wasm32")]
+    std::panic::set_hook(Box::new(|panic| log_warn(&panic.to_string())));
 }
 
 fn parse<T: DeserializeOwned>(config: &str) -> Result<T, serde_json::Error> {
@@ -50,6 +56,7 @@ pub fn configure_with<P: Policy>(
     config: &str,
     target_kind: &str,
 ) -> Result<Needs, Vec<ConfigIssue>> {
+    report_panics();
     let config = parse::<P::Config>(config).map_err(|error| {
         vec![ConfigIssue {
             path: String::new(),

@@ -61,15 +61,7 @@ fn compile(root: &Path, names: &[String], builds: &Path) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(root);
-    command.args([
-        "build",
-        "--locked",
-        "--lib",
-        "--target",
-        TARGET,
-        "--profile",
-        PROFILE,
-    ]);
+    command.args(["build", "--lib", "--target", TARGET, "--profile", PROFILE]);
     command.arg("--target-dir").arg(builds);
     for name in names {
         command.args(["--package", &format!("policy-{name}")]);

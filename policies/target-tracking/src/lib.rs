@@ -3,8 +3,8 @@
 mod rule;
 
 use foreshard_policy_sdk::{
-    Action, ConfigIssue, Context, ContextExt as _, Decision, Descriptor, Needs, Part, PartExt as _,
-    Policy, Proposal, Quality, SignalExt as _, SignalNeed, Verdict, hold,
+    Action, ConfigIssue, Context, ContextExt as _, Descriptor, Needs, Part, PartExt as _, Policy,
+    Proposal, Quality, SignalExt as _, SignalNeed, Verdict, decide,
 };
 use rule::{Inputs, wanted};
 use serde::Deserialize;
@@ -91,24 +91,8 @@ impl Policy for TargetTracking {
             );
             return Ok(Verdict::Abstain(reason));
         }
-        let reason = proposals
-            .iter()
-            .map(|proposal| proposal.reason.as_str())
-            .collect::<Vec<_>>()
-            .join("; ");
-        if reason.len() > 500 {
-            let verdict = Decision {
-                reason: format!("{} parts follow their demand", proposals.len()),
-                proposals,
-                measures: Vec::new(),
-                memory: None,
-            };
-            return Ok(Verdict::Decide(verdict));
-        }
-        let Verdict::Decide(held) = hold(reason) else {
-            return Err("hold is a decision".to_owned());
-        };
-        Ok(Verdict::Decide(Decision { proposals, ..held }))
+        let reason = format!("{} follows its target utilisation", config.signal);
+        Ok(Verdict::Decide(decide(proposals, reason)))
     }
 }
 

@@ -1,0 +1,222 @@
+//! Compiles what nobody trusts in a process of its own, under limits: a few hundred kilobytes can keep a compiler busy
+//! for minutes.
+
+use std::{
+    ffi::OsString,
+    io::{Read, Write},
+    path::PathBuf,
+    process::{Child, Command, ExitCode, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use rlimit::{Resource, setrlimit};
+
+use crate::{
+    engine,
+    limits::{Limits, Tier, TierLimits},
+    refusal::Refusal,
+};
+
+/// The first argument of a program that is asked to compile.
+pub const ARGUMENT: &str = "__compile-policy";
+
+const COMPILE_FAILED: u8 = 10;
+const NO_LIMITS: u8 = 11;
+const MESSAGE_BYTES_MAX: u64 = 4096;
+
+/// How components are compiled.
+#[derive(Clone, Debug)]
+pub enum Compiler {
+    /// In a child process: a program whose `main` calls [`child_main`] when its first argument is [`ARGUMENT`].
+    Jail(PathBuf),
+    /// In this process, without limits: for components that are as trusted as this program, and for tests.
+    InProcess,
+}
+
+impl Compiler {
+    /// A jail that runs this same program.
+    ///
+    /// # Errors
+    /// When the program's own path is not known.
+    pub fn this_program() -> std::io::Result<Self> {
+        Ok(Self::Jail(std::env::current_exe()?))
+    }
+}
+
+/// Compiles `component`.
+pub(crate) fn compile(
+    compiler: &Compiler,
+    component: &[u8],
+    tier: Tier,
+    limits: &Limits,
+) -> Result<Vec<u8>, Refusal> {
+    match compiler {
+        Compiler::InProcess => engine::compiling(limits)
+            .and_then(|engine| engine.precompile_component(component))
+            .map_err(|error| Refusal::Compile {
+                reason: format!("{error:#}"),
+            }),
+        Compiler::Jail(program) => {
+            let child = start(program, tier).map_err(|error| Refusal::Unavailable {
+                reason: format!("start {}: {error}", program.display()),
+            })?;
+            converse(child, component, limits.of(tier))
+        }
+    }
+}
+
+fn start(program: &PathBuf, tier: Tier) -> std::io::Result<Child> {
+    let mut command = Command::new(program);
+    command.arg(ARGUMENT).arg(tier.to_string());
+    // Nothing of the server's environment, and little address space for threads that only compile.
+    command
+        .env_clear()
+        .env("RAYON_NUM_THREADS", "2")
+        .env("MALLOC_ARENA_MAX", "2");
+    command.current_dir("/");
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+}
+
+/// Kills the child when it is given up.
+struct Reaped(Child);
+
+impl Drop for Reaped {
+    fn drop(&mut self) {
+        // Both fail only when it has ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn converse(mut child: Child, component: &[u8], limits: &TierLimits) -> Result<Vec<u8>, Refusal> {
+    let unavailable = |what: &str| Refusal::Unavailable {
+        reason: format!("the compiling process has no {what}"),
+    };
+    let mut input = child.stdin.take().ok_or_else(|| unavailable("input"))?;
+    let output = child.stdout.take().ok_or_else(|| unavailable("output"))?;
+    let errors = child
+        .stderr
+        .take()
+        .ok_or_else(|| unavailable("error output"))?;
+    let mut child = Reaped(child);
+    thread::scope(|scope| {
+        // It may end before it has read all; what it says is then the reason.
+        scope.spawn(move || input.write_all(component));
+        let (sender, ended) = mpsc::channel();
+        let artifact_bytes_max = limits.artifact_bytes + 1;
+        scope.spawn(move || {
+            let artifact = read(output, artifact_bytes_max);
+            let message = read(errors, MESSAGE_BYTES_MAX);
+            // The receiver is gone when the child was too slow.
+            let _ = sender.send((artifact, message));
+        });
+        let wall = Duration::from_secs(limits.compile_wall_seconds);
+        let Ok((artifact, message)) = ended.recv_timeout(wall) else {
+            drop(child);
+            let reason = format!("it took longer than {} s", limits.compile_wall_seconds);
+            return Err(Refusal::CompileLimit { reason });
+        };
+        if artifact.len() as u64 > limits.artifact_bytes {
+            let reason = format!(
+                "the machine code has more than {} bytes",
+                limits.artifact_bytes
+            );
+            return Err(Refusal::CompileLimit { reason });
+        }
+        let status = child.0.wait().map_err(|error| Refusal::Unavailable {
+            reason: error.to_string(),
+        })?;
+        judge(status, artifact, &message, limits)
+    })
+}
+
+fn read(mut from: impl Read, bytes_max: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // What was read until an error is judged with the exit status.
+    let _ = from.by_ref().take(bytes_max).read_to_end(&mut bytes);
+    bytes
+}
+
+fn judge(
+    status: ExitStatus,
+    artifact: Vec<u8>,
+    message: &[u8],
+    limits: &TierLimits,
+) -> Result<Vec<u8>, Refusal> {
+    let message = String::from_utf8_lossy(message).trim().to_owned();
+    match status.code() {
+        Some(0) if !artifact.is_empty() => Ok(artifact),
+        Some(code) if code == i32::from(COMPILE_FAILED) => {
+            Err(Refusal::Compile { reason: message })
+        }
+        Some(code) => {
+            let reason = format!("the compiling process ended with {code}: {message}");
+            Err(Refusal::Unavailable { reason })
+        }
+        // Killed: by the limit on processor time (SIGXCPU, then SIGKILL), or aborted because it got no memory.
+        None => {
+            let reason = format!(
+                "it took more than {} s of processor time or {} MiB of memory",
+                limits.compile_cpu_seconds,
+                limits.compile_address_space_bytes >> 20
+            );
+            Err(Refusal::CompileLimit { reason })
+        }
+    }
+}
+
+/// Whether the program was started to compile: if so, `main` should do nothing but return [`child_main`].
+#[must_use]
+pub fn is_child(first_argument: Option<OsString>) -> bool {
+    first_argument.is_some_and(|argument| argument == ARGUMENT)
+}
+
+/// Compiles the component on standard input to standard output, after putting this process under limits.
+///
+/// The second argument of the program is the tier.
+#[must_use]
+pub fn child_main() -> ExitCode {
+    let tier = match std::env::args().nth(2).as_deref() {
+        Some("interpreter") => Tier::Interpreter,
+        _ => Tier::Standard,
+    };
+    let limits = Limits::default();
+    if let Err(error) = confine(limits.of(tier)) {
+        eprintln!("limits can't be set: {error}");
+        return ExitCode::from(NO_LIMITS);
+    }
+    match run(&limits) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(COMPILE_FAILED)
+        }
+    }
+}
+
+fn confine(limits: &TierLimits) -> std::io::Result<()> {
+    let cpu = limits.compile_cpu_seconds;
+    setrlimit(Resource::CPU, cpu, cpu + 1)?;
+    setrlimit(
+        Resource::AS,
+        limits.compile_address_space_bytes,
+        limits.compile_address_space_bytes,
+    )?;
+    setrlimit(Resource::CORE, 0, 0)?;
+    setrlimit(Resource::FSIZE, 0, 0)?;
+    setrlimit(Resource::NOFILE, 16, 16)
+}
+
+fn run(limits: &Limits) -> wasmtime::Result<()> {
+    let mut component = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut component)?;
+    let artifact = engine::compiling(limits)?.precompile_component(&component)?;
+    std::io::stdout().lock().write_all(&artifact)?;
+    Ok(())
+}
