@@ -4,6 +4,7 @@
 //! shuffles of one peer) follows a seed.
 #![forbid(unsafe_code)]
 
+pub mod cluster;
 pub mod replay;
 mod user;
 

@@ -26,6 +26,7 @@ pub use figures::Figures;
 pub use fleet::{Fleet, Pending};
 pub use options::{MAX_LAG_SECONDS, Options, ReplayError};
 pub use peers::{EqualCost, Peers, Rule};
+pub(crate) use play::Life;
 pub use play::{Run, Scaler, View, play};
 pub use report::{EQUAL_COST, MODEL, PolicyFigures, Report};
 pub use summary::{PolicySummary, Ratio, Ratios, Summary};

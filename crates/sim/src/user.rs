@@ -130,7 +130,7 @@ impl Scaler for User<'_> {
 }
 
 /// The one part of the replay, as the contract describes it.
-fn part(view: &View<'_>, last_change: Option<f64>) -> Part {
+pub(crate) fn part(view: &View<'_>, last_change: Option<f64>) -> Part {
     let lag = view.lag_seconds as f64;
     let pending = view.pending.iter().map(|&(replicas, at)| Pending {
         replicas,

@@ -69,6 +69,14 @@ impl Figures {
         }
     }
 
+    /// The mean of each figure.
+    #[must_use]
+    pub fn mean(all: &[Self]) -> Self {
+        Self::fold(all, |values| {
+            values.iter().sum::<f64>() / values.len() as f64
+        })
+    }
+
     /// Whether neither more time over capacity nor more load is lost than with `other`.
     #[must_use]
     pub fn no_worse_than(&self, other: &Self) -> bool {

@@ -2,7 +2,7 @@
 
 use foreshard_forecast::{Sample, Series};
 
-use super::count::bounded;
+use super::count::{MAX_INSTANCES, MIN_INSTANCES, bounded};
 use super::fleet::{Fleet, Pending};
 use super::world::World;
 
@@ -63,70 +63,113 @@ impl Run {
     }
 }
 
-/// The bins of a trace that may be seen, growing tick by tick, so that nothing ahead can be read even by mistake.
-struct Visible {
+/// One part living through a world, tick by tick.
+///
+/// Only the bins that may be seen are in here, growing with every tick, so that nothing ahead can be read even by
+/// mistake.
+#[derive(Debug)]
+pub(crate) struct Life {
+    tick: usize,
+    fleet: Fleet,
     history: Series,
+    pending: Vec<(u32, i64)>,
+    run: Run,
 }
 
-impl Visible {
-    fn new(world: &World) -> Self {
+impl Life {
+    /// At the first tick of the run.
+    pub(crate) fn new(world: &World) -> Self {
+        let ticks = world.end() - world.run_start();
         let series = world.series();
-        Self {
+        let mut life = Self {
+            tick: world.run_start(),
+            fleet: Fleet::new(world.initial(), world.lag_ticks()),
             history: Series {
                 start: series.start,
                 step: series.step,
                 values: Vec::with_capacity(series.values.len()),
             },
+            pending: Vec::new(),
+            run: Run {
+                wanted: Vec::with_capacity(ticks),
+                ready: Vec::with_capacity(ticks),
+            },
+        };
+        life.look(world);
+        life
+    }
+
+    /// The current tick; the world's end when the run is over.
+    pub(crate) fn tick(&self) -> usize {
+        self.tick
+    }
+
+    /// What may be known at the current tick.
+    pub(crate) fn view(&self, world: &World) -> View<'_> {
+        View {
+            now: world.time(self.tick),
+            history: &self.history,
+            seen: world.seen(self.tick),
+            wanted: self.fleet.wanted(),
+            ready: self.fleet.ready(),
+            pending: &self.pending,
+            lag_seconds: world.lag_seconds(),
+            capacity: world.capacity(),
+            min: MIN_INSTANCES,
+            max: MAX_INSTANCES,
         }
     }
 
-    fn at(&mut self, world: &World, tick: usize) -> &Series {
+    /// Wants `count` instances from the current tick on, within the bounds; what is then wanted.
+    pub(crate) fn want(&mut self, world: &World, count: u32) -> u32 {
+        self.fleet.want(self.tick, bounded(count));
+        self.list_pending(world);
+        self.fleet.wanted()
+    }
+
+    /// Ends the current tick and begins the next one.
+    pub(crate) fn next(&mut self, world: &World) {
+        self.run.wanted.push(self.fleet.wanted());
+        self.run.ready.push(self.fleet.ready());
+        self.tick += 1;
+        if self.tick < world.end() {
+            self.fleet.advance(self.tick);
+            self.look(world);
+        }
+    }
+
+    /// What was wanted and ready so far.
+    pub(crate) fn run(&self) -> &Run {
+        &self.run
+    }
+
+    fn look(&mut self, world: &World) {
+        let complete = world.visible_bins(self.tick);
         let seen = self.history.values.len();
-        let complete = world.visible_bins(tick);
         self.history
             .values
             .extend_from_slice(&world.series().values[seen..complete]);
-        &self.history
+        self.list_pending(world);
+    }
+
+    fn list_pending(&mut self, world: &World) {
+        let pending = self.fleet.pending();
+        self.pending.clear();
+        self.pending
+            .extend(pending.map(|Pending { count, ready_at }| (count, world.time(ready_at))));
     }
 }
 
 /// Lives `scaler` through the run of `world`.
 pub fn play(world: &World, scaler: &mut dyn Scaler) -> Run {
-    let mut fleet = Fleet::new(world.initial(), world.lag_ticks());
-    let mut visible = Visible::new(world);
-    let mut pending = Vec::new();
-    let ticks = world.end() - world.run_start();
-    let mut run = Run {
-        wanted: Vec::with_capacity(ticks),
-        ready: Vec::with_capacity(ticks),
-    };
-    for tick in world.run_start()..world.end() {
-        fleet.advance(tick);
-        pending.clear();
-        pending.extend(
-            fleet
-                .pending()
-                .map(|Pending { count, ready_at }| (count, world.time(ready_at))),
-        );
-        let decision = scaler.decide(&View {
-            now: world.time(tick),
-            history: visible.at(world, tick),
-            seen: world.seen(tick),
-            wanted: fleet.wanted(),
-            ready: fleet.ready(),
-            pending: &pending,
-            lag_seconds: world.lag_seconds(),
-            capacity: world.capacity(),
-            min: super::MIN_INSTANCES,
-            max: super::MAX_INSTANCES,
-        });
-        if let Some(count) = decision {
-            fleet.want(tick, bounded(count));
+    let mut life = Life::new(world);
+    while life.tick() < world.end() {
+        if let Some(count) = scaler.decide(&life.view(world)) {
+            life.want(world, count);
         }
-        run.wanted.push(fleet.wanted());
-        run.ready.push(fleet.ready());
+        life.next(world);
     }
-    run
+    life.run
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ fn policy_summary(reports: &[Report], place: usize) -> PolicySummary {
     PolicySummary {
         policy: reports[0].policies[place].policy.clone(),
         no_worse_traces: reports.iter().filter(no_worse).count(),
-        mean: Figures::fold(&figures, mean),
+        mean: Figures::mean(&figures),
         median: Figures::fold(&figures, median),
         yours_over_this: (place > 0).then(|| Ratios {
             over_capacity: ratio(&yours, &figures, |figures| figures.over_capacity_share),
