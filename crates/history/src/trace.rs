@@ -83,12 +83,34 @@ pub fn read(
     options: &ReadOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Series, TraceError> {
+    rows(path, input::open(path), options, progress)
+}
+
+/// Reads a trace that is part of the program; `name` stands for it in errors.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_bytes(
+    name: &Path,
+    bytes: &'static [u8],
+    options: &ReadOptions,
+) -> Result<Series, TraceError> {
+    let input = input::of(bytes, bytes.len() as u64);
+    rows(name, input, options, &mut |_| {})
+}
+
+fn rows(
+    path: &Path,
+    input: Result<input::Input, TraceProblem>,
+    options: &ReadOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Series, TraceError> {
     let fail = |line: Option<u64>, problem: TraceProblem| TraceError {
         path: path.to_owned(),
         line,
         problem,
     };
-    let input = input::open(path).map_err(|problem| fail(None, problem))?;
+    let input = input.map_err(|problem| fail(None, problem))?;
     let (position, bytes_total) = (input.position, input.bytes_total);
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)

@@ -27,9 +27,14 @@ pub(super) fn open(path: &Path) -> Result<Input, TraceProblem> {
     if metadata.is_dir() {
         return Err(TraceProblem::Io(io::ErrorKind::IsADirectory.into()));
     }
+    of(file, metadata.len())
+}
+
+/// The same of bytes that are no file.
+pub(super) fn of(inner: impl Read + 'static, bytes_total: u64) -> Result<Input, TraceProblem> {
     let position = Rc::new(Cell::new(0));
     let counted = Counted {
-        inner: file,
+        inner,
         position: Rc::clone(&position),
     };
     let mut buffered = BufReader::with_capacity(1 << 16, counted);
@@ -45,7 +50,7 @@ pub(super) fn open(path: &Path) -> Result<Input, TraceProblem> {
     Ok(Input {
         reader,
         position,
-        bytes_total: metadata.len(),
+        bytes_total,
     })
 }
 
