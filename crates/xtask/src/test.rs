@@ -63,7 +63,6 @@ fn compile_and_test(report: &mut Report, fast: bool) -> anyhow::Result<()> {
                 "--locked",
                 "--document-private-items",
             ];
-            // The guests' bindings repeat the names of the host's; only the crates of the platform are documented.
             shell::run(shell::cargo(args).env("RUSTDOCFLAGS", "--deny warnings"))
         });
     }

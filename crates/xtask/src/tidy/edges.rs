@@ -39,6 +39,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("policy-target-tracking", &["foreshard-policy-sdk"]),
     ("policy-forecast-headroom", &["foreshard-policy-sdk"]),
     ("policy-schedule", &["foreshard-policy-sdk"]),
+    ("policy-hostile", &["foreshard-policy-sdk"]),
     // The binary wires everything together.
     (
         "foreshard",
