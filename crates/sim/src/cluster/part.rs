@@ -10,7 +10,7 @@ use crate::user;
 pub enum Kind {
     /// The vtgates of a cell.
     VtgatePool,
-    /// A keyspace, whose count is that of its shards.
+    /// A keyspace, whose replicas are its shards: one primary each.
     Keyspace,
     /// The replicas of a keyspace in a cell, spread over its shards.
     TabletPool,
@@ -24,15 +24,6 @@ impl Kind {
             Self::VtgatePool => "vtgate-pool",
             Self::Keyspace => "keyspace",
             Self::TabletPool => "tablet-pool",
-        }
-    }
-
-    /// The action that changes its count.
-    #[must_use]
-    pub fn action(self) -> &'static str {
-        match self {
-            Self::VtgatePool | Self::TabletPool => "replicas",
-            Self::Keyspace => "shard-count",
         }
     }
 }
@@ -127,9 +118,6 @@ impl ClusterPart {
         part.parent.clone_from(&self.parent);
         self.kind.name().clone_into(&mut part.kind);
         part.labels.clone_from(&self.labels);
-        for offer in &mut part.offers {
-            self.kind.action().clone_into(&mut offer.action);
-        }
         part
     }
 
@@ -160,10 +148,7 @@ impl ClusterPart {
         Some(PastChange {
             at: self.now() as f64,
             part: self.id.clone(),
-            action: match self.kind {
-                Kind::VtgatePool | Kind::TabletPool => Action::Replicas(count),
-                Kind::Keyspace => Action::ShardCount(count),
-            },
+            action: Action::Replicas(count),
             outcome: "ordered".to_owned(),
         })
     }

@@ -83,7 +83,7 @@ fn it_has_the_parts_of_a_vitess() {
     assert!((replica.demand() / vtgate.demand() - 0.7).abs() < 1e-12);
     assert!((shard.demand() / vtgate.demand() - 0.3).abs() < 1e-12);
     let shown = cluster.observe(0);
-    assert_eq!(shown.parts[1].offers[0].action, "shard-count");
+    assert_eq!(shown.parts[1].offers[0].action, "replicas");
     assert_eq!(shown.signals[2].part, "commerce/zone1/replica");
     assert!(
         shown
