@@ -172,3 +172,6 @@ fn logit(level: f64) -> f64 {
     let level = level.clamp(1e-6, 1.0 - 1e-6);
     (level / (1.0 - level)).ln()
 }
+
+#[cfg(test)]
+mod tests;

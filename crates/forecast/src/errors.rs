@@ -55,9 +55,13 @@ impl Errors {
 
     /// As [`Self::quantile`], with the tail kept between its bounds relative to P90.
     pub(crate) fn capped(&self, level: f64) -> f64 {
-        let raw = self.quantile(level);
+        self.bounded(self.quantile(level), level)
+    }
+
+    /// `error` at `level`, kept between the bounds of the tail.
+    pub(crate) fn bounded(&self, error: f64, level: f64) -> f64 {
         if level <= 0.9 {
-            return raw;
+            return error;
         }
         let middle = self.quantile(0.5);
         let spread = (self.quantile(0.9) - middle).max(1e-12);
@@ -65,7 +69,7 @@ impl Errors {
         let tens = (0.1 / (1.0 - level).max(1e-9)).log10();
         let most = 1.0 + (TAIL_MAX - 1.0) * tens;
         let least = 1.0 + (TAIL_MIN - 1.0) * tens;
-        middle + spread * ((raw - middle) / spread).clamp(least, most)
+        middle + spread * ((error - middle) / spread).clamp(least, most)
     }
 
     /// As [`Self::quantile`] up to `calibrated_to`; above, an exponential tail through the errors over P90.
@@ -89,5 +93,53 @@ impl Errors {
         let scale = if weight > 0.0 { excess / weight } else { usual };
         let tail = threshold + scale * ((1.0 - FROM) / (1.0 - level)).ln();
         tail.max(self.quantile(calibrated_to))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uniform(count: usize) -> Errors {
+        Errors::new((1..=count).map(|i| (i as f64, 1.0)).collect(), count)
+    }
+
+    #[test]
+    fn quantiles_are_conformal_ranks() {
+        let errors = uniform(99);
+        for (level, rank) in [
+            (0.5, 50.0),
+            (0.9, 90.0),
+            (0.99, 99.0),
+            (0.9999, 99.0),
+            (0.01, 1.0),
+        ] {
+            assert_eq!(errors.quantile(level), rank, "{level}");
+        }
+        assert_eq!(Errors::default().quantile(0.9), 0.0);
+        assert_eq!(errors.calibrated_to(), 0.99);
+    }
+
+    #[test]
+    fn newer_errors_count_more() {
+        let errors = Errors::new(vec![(1.0, 1.0), (2.0, 1.0), (9.0, 8.0)], 3);
+        assert_eq!(errors.quantile(0.5), 9.0);
+    }
+
+    #[test]
+    fn one_outage_does_not_set_the_tail() {
+        let mut weighted: Vec<(f64, f64)> = (0..200).map(|i| (f64::from(i) / 200.0, 1.0)).collect();
+        weighted.extend([(1000.0, 1.0), (1001.0, 1.0), (1002.0, 1.0)]);
+        let errors = Errors::new(weighted, 203);
+        assert!(errors.quantile(0.99) > 900.0);
+        assert!(errors.capped(0.99) < 2.0, "{}", errors.capped(0.99));
+    }
+
+    #[test]
+    fn the_tail_grows_beyond_what_was_seen() {
+        let errors = uniform(50);
+        let to = errors.calibrated_to();
+        let values = [0.9, 0.97, 0.99, 0.999, 0.9995].map(|level| errors.with_tail(level, to));
+        assert!(values.is_sorted() && values[4] > 50.0, "{values:?}");
     }
 }

@@ -9,6 +9,9 @@ mod run;
 mod score;
 mod summary;
 
+#[cfg(test)]
+mod tests;
+
 pub use naive::seasonal_naive;
 pub use origins::origins;
 pub use run::{Issue, PeakIssue, Protocol, TraceRun, run};

@@ -6,7 +6,8 @@ use crate::{
     bases::{BASES, Plans},
     clock::Clock,
     features::{Residuals, WINDOWS_MAX, correction, windows},
-    grid, ridge,
+    grid,
+    ridge::Ridge,
     track::{Lane, Scales, Track},
 };
 
@@ -179,6 +180,13 @@ pub(crate) fn recency(row: usize, rows: usize, half: f64) -> f64 {
     0.5_f64.powf(age / half)
 }
 
+/// The first row whose truth is known, and how many rows there are from it to the last one.
+pub(crate) fn known_rows(truths: &[f64]) -> (usize, usize) {
+    let first = truths.iter().position(|t| t.is_finite()).unwrap_or(0);
+    let last = truths.iter().rposition(|t| t.is_finite());
+    (first, last.map_or(0, |last| last + 1 - first))
+}
+
 impl Pool {
     /// Fits to a track of at least a few hours; `spans` are (first bin ahead, bins) to validate bin by bin.
     pub(crate) fn fit(
@@ -189,10 +197,14 @@ impl Pool {
         spans: &[(usize, usize)],
     ) -> Self {
         let fitting = Fitting::new(clock, plans, track, scales);
-        let early = fitting.coefficients(fitting.cut);
-        let late = fitting.coefficients(track.len() - 1);
+        let early = fitting.coefficients(fitting.cut, |_| true);
         let origins = fitting.validation_origins();
         let (weights, forecasts, truths) = fitting.weigh(&origins, &early);
+        let counts = |s: usize| {
+            let mut kinds = weights.iter().flatten().map(|(kind, _)| *kind);
+            kinds.any(|kind| kind == Kind::Corrected(s))
+        };
+        let late = fitting.coefficients(track.len() - 1, counts);
         let at_cut: Vec<Fitted> = weights
             .iter()
             .zip(early)
@@ -302,8 +314,12 @@ impl<'a> Fitting<'a> {
         }
     }
 
-    /// Coefficients `[horizon][seasonal]` from what was known at bin `known_to`.
-    fn coefficients(&self, known_to: usize) -> Vec<Vec<[f64; WINDOWS_MAX]>> {
+    /// Coefficients `[horizon][seasonal]` of the `wanted` seasonals from what was known at bin `known_to`.
+    fn coefficients(
+        &self,
+        known_to: usize,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Vec<Vec<[f64; WINDOWS_MAX]>> {
         let windows = self.windows.len();
         let mut all: Vec<Vec<[f64; WINDOWS_MAX]>> = self
             .horizons
@@ -325,7 +341,7 @@ impl<'a> Fitting<'a> {
                 continue;
             };
             let rows = self.training_origins(end);
-            for seasonal in 0..self.seasonals.len() {
+            for seasonal in (0..self.seasonals.len()).filter(|&s| wanted(s)) {
                 let Some(found) = self.regress(seasonal, &rows, &self.horizons[group.clone()])
                 else {
                     continue;
@@ -378,22 +394,16 @@ impl<'a> Fitting<'a> {
             return None;
         }
         let columns = self.windows.len();
-        let mut features = Array2::zeros((usable.len(), columns));
-        let mut targets = Array2::zeros((usable.len(), horizons.len()));
-        let mut weights = Vec::with_capacity(usable.len());
+        let mut ridge = Ridge::new(usable.len(), columns, horizons.len());
         let newest = self.track.len() as f64;
         let half_life = HALF_LIFE_DAYS * self.clock.day as f64;
-        for (row, &i) in usable.iter().enumerate() {
+        for &i in &usable {
+            let weight = 0.5_f64.powf((newest - i as f64) / half_life);
             let means = residuals.means(&self.windows, i);
-            for column in 0..columns {
-                features[[row, column]] = means[column];
-            }
-            for (column, &h) in horizons.iter().enumerate() {
-                targets[[row, column]] = wave.value(i + h) - base[i + h];
-            }
-            weights.push(0.5_f64.powf((newest - i as f64) / half_life));
+            let targets = horizons.iter().map(|&h| wave.value(i + h) - base[i + h]);
+            ridge.push(weight, &means[..columns], targets);
         }
-        Some(ridge::solve(&features, &targets, &weights))
+        ridge.solve()
     }
 
     /// The base of bin `target` as it was known at bin `origin`.
@@ -445,7 +455,8 @@ impl<'a> Fitting<'a> {
                 if target >= self.track.len() {
                     break;
                 }
-                if self.track.valid.at(i) && self.track.valid.at(target) {
+                let judged = i >= self.judged_from(h);
+                if judged && self.track.valid.at(i) && self.track.valid.at(target) {
                     truth[row] = self.track.values.at(target);
                 }
                 let at = row * kinds.len();
@@ -484,6 +495,13 @@ impl<'a> Fitting<'a> {
             pairs.filter(|(_, weight)| *weight > 0.0).collect()
         });
         (named.collect(), forecasts, truths)
+    }
+
+    /// First origin whose forecast `bins` ahead is judged: shorter horizons have newer origins.
+    fn judged_from(&self, bins: usize) -> usize {
+        let room = (self.track.len() - 1).saturating_sub(self.first + bins);
+        let from = self.first + (room as f64 * (1.0 - VALIDATION_SHARE)) as usize;
+        from.max(self.cut)
     }
 
     /// Truths without outliers, `[horizon][row]`: one of them must not make all members look alike.
@@ -673,11 +691,11 @@ fn weights(
         .iter()
         .zip(truths)
         .map(|(table, truth)| {
-            let rows = truth.len();
+            let (first, rows) = known_rows(truth);
             let mut sums = vec![0.0; members];
             let (mut total, mut count) = (0.0, 0);
             for (row, truth) in truth.iter().enumerate().filter(|(_, t)| t.is_finite()) {
-                let weight = recency(row, rows, RECENT_HALF);
+                let weight = recency(row - first, rows, RECENT_HALF);
                 for (sum, value) in sums.iter_mut().zip(&table[row * members..]) {
                     *sum += weight * (value - truth).abs();
                 }

@@ -10,7 +10,7 @@ use crate::{
     peaks::{self, Bins},
     pool::Point,
     series::{Sample, Series},
-    spread::interpolate,
+    spread::{interpolate, middle_share},
     track::Track,
 };
 
@@ -389,7 +389,15 @@ impl<'a> Present<'a> {
         }
         let to = errors.calibrated_to();
         let value = |&level: &f64| {
-            pooled.unit * (middle + errors.with_tail(level, to) * pool.level(middle))
+            let error = errors.with_tail(level, to);
+            let capped = pooled.spread.capped;
+            let error = if capped {
+                errors.bounded(error, level)
+            } else {
+                error
+            };
+            let error = error - middle_share(level) * errors.quantile(0.5);
+            pooled.unit * (middle + error * pool.level(middle))
         };
         (levels.iter().map(value).collect(), to)
     }

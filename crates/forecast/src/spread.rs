@@ -4,7 +4,7 @@ use crate::{
     clock_spread::ClockSpread,
     errors::Errors,
     grid,
-    pool::{Pool, recency},
+    pool::{Pool, known_rows, recency},
     track::Track,
 };
 
@@ -12,8 +12,9 @@ use crate::{
 const NEIGHBOUR_LOG: f64 = 0.5;
 /// Errors halve in weight over this share of their span.
 const RECENT_HALF: f64 = 0.5;
-/// Share of the spread that long horizons take from the clock time.
-const CLOCK_SHARE: f64 = 0.5;
+/// Share of the spread that long horizons take from the clock time up to P90, and at P99, where errors are few.
+const CLOCK_SHARE: f64 = 0.4;
+const CLOCK_SHARE_TAIL: f64 = 0.65;
 /// Time constant with which they do, in days.
 const CLOCK_DAYS: f64 = 0.25;
 /// Above this share of values equal to the median the tail is left as it is.
@@ -27,7 +28,7 @@ pub(crate) struct Spread {
     /// `[horizon]`
     errors: Vec<Errors>,
     clock: Option<ClockSpread>,
-    capped: bool,
+    pub(crate) capped: bool,
     day: usize,
 }
 
@@ -100,8 +101,7 @@ impl Spread {
             }
         };
         let medians = self.errors.iter().map(|e| e.quantile(0.5));
-        // The median of the errors corrects the middle by half: it is itself uncertain.
-        let middle = 0.5 * (1.0 - (2.0 * level - 1.0).abs() / 0.8).max(0.0);
+        let middle = middle_share(level);
         self.errors
             .iter()
             .map(quantile)
@@ -127,9 +127,17 @@ impl Spread {
         let Some(clock) = &self.clock else {
             return (0.0, 0.0);
         };
-        let share = CLOCK_SHARE * (1.0 - (-(bins as f64) / (CLOCK_DAYS * self.day as f64)).exp());
+        let tail = ((0.1 / (1.0 - level).max(1e-9)).log10()).clamp(0.0, 1.0);
+        let most = CLOCK_SHARE + (CLOCK_SHARE_TAIL - CLOCK_SHARE) * tail;
+        let share = most * (1.0 - (-(bins as f64) / (CLOCK_DAYS * self.day as f64)).exp());
         (share, clock.above_median(bin_of_day, rest, level))
     }
+}
+
+/// How much of the errors' median is taken back at `level`: the middle is corrected by half of it, since it is itself
+/// uncertain, P10 and P90 in full.
+pub(crate) fn middle_share(level: f64) -> f64 {
+    0.5 * (1.0 - (2.0 * level - 1.0).abs() / 0.8).max(0.0)
 }
 
 /// `[horizon]`: errors relative to the level of the forecast, with their weights.
@@ -138,14 +146,19 @@ fn relative_errors(pool: &Pool) -> Vec<Vec<(f64, f64)>> {
     let pairs = validation.forecasts.iter().zip(&validation.truths);
     pairs
         .map(|(forecasts, truths)| {
-            let rows = truths.len();
+            let (first, rows) = known_rows(truths);
             let errors = forecasts
                 .iter()
                 .zip(truths)
                 .enumerate()
                 .filter(|(_, (_, t))| t.is_finite());
             errors
-                .map(|(row, (f, t))| ((t - f) / pool.level(*f), recency(row, rows, RECENT_HALF)))
+                .map(|(row, (f, t))| {
+                    (
+                        (t - f) / pool.level(*f),
+                        recency(row - first, rows, RECENT_HALF),
+                    )
+                })
                 .collect()
         })
         .collect()

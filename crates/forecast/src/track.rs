@@ -5,7 +5,7 @@ use crate::{clock::Clock, median::Rolling};
 /// Outliers lie further than so many robust standard deviations from everything that could explain them.
 const OUTLIER_SIGMAS: f64 = 8.0;
 /// Without hindsight an outlier must lie further off by this factor: it may be the first bin of a change.
-const DOUBT: f64 = 2.0;
+const DOUBT: f64 = 3.0;
 /// Least robust standard deviation as a share of the median level.
 const SIGMA_FLOOR: f64 = 0.02;
 /// Hours over which a long gap's edges fade into the seasonal value.

@@ -8,6 +8,9 @@ const DIFFERENCES_MIN: usize = 20;
 #[must_use]
 pub fn seasonal_naive(history: &[f64], day: usize, bins: usize, level: f64) -> Vec<f64> {
     let filled = fill(history);
+    if filled.is_empty() {
+        return vec![0.0; bins];
+    }
     let season = if filled.len() >= 7 * day {
         7 * day
     } else {

@@ -4,10 +4,12 @@
 /// `day` bins a day, each with at least a week before it and a day after it. Empty if the series is too short.
 #[must_use]
 pub fn origins(bins: usize, day: usize, count: usize) -> Vec<usize> {
+    // The protocol's own rounding: 0.6 of it in floating point, cut.
+    let most = (0.6 * bins as f64) as usize;
     let tail = if bins >= 35 * day {
-        bins - 60 * day.min(bins / 60)
+        bins.saturating_sub(60 * day)
     } else {
-        bins * 6 / 10
+        most
     };
     let mut first = tail.max(7 * day);
     if bins > 30 * day {
