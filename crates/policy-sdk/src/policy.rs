@@ -69,6 +69,7 @@ pub fn configure_with<P: Policy>(
 /// `evaluate` of the contract.
 #[doc(hidden)]
 pub fn evaluate_with<P: Policy>(context: &Context) -> Result<Verdict, String> {
+    report_panics();
     let config = parse::<P::Config>(&context.config).map_err(|error| format!("config: {error}"))?;
     P::evaluate(&config, context)
 }

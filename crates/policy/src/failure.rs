@@ -6,6 +6,8 @@ use foreshard_decide::{Finding, FindingCode};
 use serde::Serialize;
 use wasmtime::{Trap, WasmBacktrace};
 
+use crate::check;
+
 /// What went wrong in one call of a policy: the verdict is then *abstain*.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{message}")]
@@ -107,14 +109,12 @@ fn place(error: &wasmtime::Error) -> String {
         return String::new();
     };
     let name = |name: &str| {
-        rustc_demangle_lite(name)
-            .chars()
-            .take(80)
-            .collect::<String>()
+        let mut name = format!("{:#}", rustc_demangle::demangle(name));
+        check::cut(&mut name, NAME_BYTES_MAX);
+        name
     };
-    let names: Vec<String> = trace
-        .frames()
-        .iter()
+    let frames = trace.frames().iter();
+    let names: Vec<String> = frames
         .filter_map(|frame| frame.func_name())
         .take(3)
         .map(name)
@@ -126,10 +126,8 @@ fn place(error: &wasmtime::Error) -> String {
     }
 }
 
-/// Drops the hash that Rust appends to mangled names.
-fn rustc_demangle_lite(name: &str) -> &str {
-    name.rsplit_once("17h").map_or(name, |(plain, _)| plain)
-}
+/// Generic functions have names that nobody reads to their end.
+const NAME_BYTES_MAX: u64 = 80;
 
 /// Why the host stopped a guest.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,6 @@
     reason = "generated from wit/policy/policy.wit, where the documentation is"
 )]
 mod bindings;
-mod bound;
 mod cache;
 mod check;
 mod digest;
@@ -29,10 +28,11 @@ mod lift;
 mod limits;
 mod lower;
 mod module;
+#[cfg(feature = "raw")]
+pub mod raw;
 mod refusal;
 mod wasi;
 
-pub use bound::BoundPolicies;
 pub use failure::{Failure, FailureKind};
 pub use guest::{Log, LogLevel, LogLine};
 pub use host::{Evaluation, Host, HostConfig, HostError};

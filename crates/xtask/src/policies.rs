@@ -11,23 +11,33 @@ use wit_component::ComponentEncoder;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "guest";
+/// The guest that the policy host's tests load.
+const HOSTILE: &str = "hostile";
 
 /// Compiles every policy of the workspace for its own target and encodes it as a component.
 pub(crate) fn build() -> anyhow::Result<()> {
     let root = workspace_root()?;
     let names = names(&root)?;
+    let mut packages: Vec<String> = names.iter().map(|name| format!("policy-{name}")).collect();
+    packages.push(format!("policy-{HOSTILE}"));
     let builds = root.join("target/policies-build");
-    compile(&root, &names, &builds)?;
+    compile(&root, &packages, &builds)?;
     let out = root.join("target/policies");
-    fs::create_dir_all(&out).with_context(|| format!("create {}", out.display()))?;
     for name in &names {
-        let file = format!("policy_{}.wasm", name.replace('-', "_"));
-        let module = builds.join(TARGET).join(PROFILE).join(file);
-        let component = encode(&module)?;
-        let path = out.join(format!("{name}.wasm"));
-        write_if_changed(&path, &component)?;
-        println!("{} ({} KiB)", path.display(), component.len() / 1024);
+        component(&builds, name, &out)?;
     }
+    // Only the host's tests load this one, so nothing embeds it.
+    component(&builds, HOSTILE, &out.join("test"))
+}
+
+/// Encodes what cargo built of a policy as `<name>.wasm` of a directory.
+fn component(builds: &Path, name: &str, out: &Path) -> anyhow::Result<()> {
+    let file = format!("policy_{}.wasm", name.replace('-', "_"));
+    let component = encode(&builds.join(TARGET).join(PROFILE).join(file))?;
+    fs::create_dir_all(out).with_context(|| format!("create {}", out.display()))?;
+    let path = out.join(format!("{name}.wasm"));
+    write_if_changed(&path, &component)?;
+    println!("{} ({} KiB)", path.display(), component.len() / 1024);
     Ok(())
 }
 
@@ -57,14 +67,14 @@ fn names(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-fn compile(root: &Path, names: &[String], builds: &Path) -> anyhow::Result<()> {
+fn compile(root: &Path, packages: &[String], builds: &Path) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(root);
     command.args(["build", "--lib", "--target", TARGET, "--profile", PROFILE]);
     command.arg("--target-dir").arg(builds);
-    for name in names {
-        command.args(["--package", &format!("policy-{name}")]);
+    for package in packages {
+        command.args(["--package", package]);
     }
     // The flags of whoever calls (coverage, sanitizers) are for the native build.
     for variable in [

@@ -162,3 +162,17 @@ fn forecast(part: &str, now: f64) -> Forecast {
         levels,
     }
 }
+
+/// A component that only tests load; `cargo xtask policies` builds it.
+pub(crate) fn guest(name: &str) -> Vec<u8> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let path = root
+        .join("target/policies/test")
+        .join(format!("{name}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}: run `cargo xtask policies` first",
+            path.display()
+        )
+    })
+}
