@@ -20,11 +20,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     // Adapters: the world outside.
     ("foreshard-history", &["foreshard-forecast"]),
-    (
-        "foreshard-policy",
-        &["foreshard-decide", "foreshard-engine"],
-    ),
-    ("foreshard-builtin", &["foreshard-policy"]),
+    ("foreshard-policy", &["foreshard-decide"]),
+    ("foreshard-builtin", &[]),
     (
         "foreshard-server",
         &[
