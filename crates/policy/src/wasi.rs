@@ -82,12 +82,25 @@ fn define(
                 at.func_new(name, move |mut store, _, arguments, results| {
                     charge(&mut store, CALL_FUEL)?;
                     let result = call(&mut store, &interface, &function, arguments)?;
+                    give_back(&mut store, arguments)?;
                     if let (Some(slot), Some(value)) = (results.first_mut(), result) {
                         *slot = value;
                     }
                     Ok(())
                 })?;
             }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Ends the borrows, and the handles, that came as arguments.
+fn give_back(store: &mut StoreContextMut<'_, Guest>, arguments: &[Val]) -> wasmtime::Result<()> {
+    for argument in arguments {
+        match argument {
+            Val::Resource(resource) => resource.resource_drop(&mut *store)?,
+            Val::List(inner) => give_back(store, inner)?,
             _ => {}
         }
     }
@@ -236,3 +249,6 @@ fn random(store: &mut StoreContextMut<'_, Guest>) -> u64 {
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,7 +116,12 @@ fn a_panic_is_in_the_log() {
     context.config = r#"{"evaluate": "trap"}"#.to_owned();
     let evaluation = host.evaluate(&module, &context);
     let log = &evaluation.log;
-    assert!(log.lines.iter().any(|line| line.message.contains("on purpose")), "{evaluation:?}");
+    assert!(
+        log.lines
+            .iter()
+            .any(|line| line.message.contains("on purpose")),
+        "{evaluation:?}"
+    );
 }
 
 #[test]
