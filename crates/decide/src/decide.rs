@@ -107,6 +107,7 @@ fn decide_part(
         reactive: reactive.count,
         floor: floors.in_force,
         data_ok: reactive.data_ok,
+        hotter: consulted && trust.may_undercut,
         beyond_reactive: trust.may_act || !consulted,
         without_forecast: asks.most_without_forecast(),
         state: &mut state,

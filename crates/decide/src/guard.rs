@@ -30,6 +30,8 @@ pub(crate) struct Case<'a> {
     pub(crate) floor: u32,
     /// Every signal with a capacity is ok.
     pub(crate) data_ok: bool,
+    /// Only the live floor holds: a forecast decides.
+    pub(crate) hotter: bool,
     /// Policies may go beyond the reactive rule.
     pub(crate) beyond_reactive: bool,
     /// The largest count that policies without forecasts ask for.

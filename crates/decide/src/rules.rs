@@ -12,6 +12,8 @@ pub struct Rules {
     pub tolerance: f64,
     /// Seconds for which a decrease waits, as in HPA; the reactive rule takes the action's lead where that is longer.
     pub stabilization: Seconds,
+    /// Seconds for which a decrease waits while a forecast decides: it looks ahead further than HPA, so it can wait longer.
+    pub hold: Seconds,
     /// How much may be added within a period; none: as much as is wanted.
     pub increase: Option<StepLimit>,
     /// How much may be taken away within a period; none: as much as is wanted.
@@ -55,6 +57,7 @@ impl Default for Rules {
         Self {
             tolerance: 0.1,
             stabilization: 300.0,
+            hold: 600.0,
             increase: None,
             decrease: None,
             increase_cooldown: 0.0,

@@ -7,6 +7,9 @@ use foreshard_forecast::{
     fit,
 };
 
+use crate::gate::Gate;
+use crate::windows::maximum;
+
 /// Seconds between two fits when skill drops: a fit that did not help is not repeated at once.
 const REFIT_MIN_SECONDS: i64 = 3600;
 
@@ -15,6 +18,7 @@ const REFIT_MIN_SECONDS: i64 = 3600;
 pub(crate) struct Forecaster {
     fitted: Option<Fitted>,
     calibration: Calibration,
+    gate: Gate,
     /// Forecasts whose truth is awaited: at most one per window that is not over, so that errors do not overlap.
     issued: Vec<Issued>,
 }
@@ -50,13 +54,15 @@ impl Forecaster {
             levels: question.levels,
             peaks: question.peaks,
         };
-        let forecast = model.predict(
-            question.series,
-            question.latest,
-            &request,
-            &self.calibration,
-        );
+        let (series, latest) = (question.series, question.latest);
+        let mut forecast = model.predict(series, latest, &request, &self.calibration);
         self.issue(&forecast);
+        let doubts = self.gate.doubts(question.now, series, &model);
+        forecast.reliable = doubts.is_empty();
+        forecast.reasons = doubts;
+        if let Some(skill) = self.gate.skill() {
+            forecast.skill = skill;
+        }
         forecast
     }
 
@@ -100,6 +106,10 @@ impl Forecaster {
                 waiting.push(issued);
             } else if let Some(truth) = maximum(series, issued.at, issued.window) {
                 self.calibration = self.calibration.update(&issued, truth);
+                // The reach from now until an order takes effect is what decisions rest on.
+                if issued.window.lead == 0 {
+                    self.gate.learn(&issued, truth, series);
+                }
             }
         }
         self.issued = waiting;
@@ -121,19 +131,6 @@ impl Forecaster {
             }
         }
     }
-}
-
-/// The maximum of the bins that lie at least partly in a window; none where one of them is missing.
-fn maximum(series: &Series, at: i64, window: PeakWindow) -> Option<f64> {
-    let from = at + window.lead;
-    let to = (from + window.window).max(from + 1);
-    let first = (from - series.start).div_euclid(series.step);
-    let last = (to - 1 - series.start).div_euclid(series.step);
-    let bins = usize::try_from(first).ok()?..=usize::try_from(last).ok()?;
-    let bins = series.values.get(bins)?;
-    bins.iter().try_fold(f64::NEG_INFINITY, |most, &bin| {
-        (!bin.is_nan()).then(|| most.max(bin))
-    })
 }
 
 #[cfg(test)]

@@ -9,9 +9,11 @@ mod budget;
 mod context;
 mod engine;
 mod forecaster;
+mod gate;
 mod observation;
 mod policies;
 mod settings;
+mod windows;
 
 pub use engine::{Engine, MEMORY_BYTES_MAX, Outcome};
 pub use observation::{Observation, SignalSeen};

@@ -4,11 +4,10 @@
 pub mod rule;
 
 use foreshard_policy_sdk::{
-    Action, ConfigIssue, Context, ContextExt as _, Descriptor, Forecast, ForecastExt as _,
-    ForecastNeed, Measure, Needs, Part, Peak, PeakNeed, Policy, Proposal, Quality, SignalExt as _,
-    SignalNeed, Verdict, decide,
+    Action, ConfigIssue, Context, ContextExt as _, Descriptor, Forecast, ForecastNeed, Measure,
+    Needs, Part, Peak, PeakNeed, Policy, Proposal, Quality, SignalNeed, Verdict, decide,
 };
-use rule::{Aims, Count, Knobs, Load, Quantiles, Wanted, rule};
+use rule::{Aims, Count, Load, Wanted, rule};
 use serde::Deserialize;
 
 /// The policy.
@@ -61,7 +60,7 @@ impl Policy for ForecastHeadroom {
             unit: String::new(),
             summary: "load, summed over the replicas of a part".to_owned(),
             step: 300.0,
-            lookback: 28.0 * 86_400.0,
+            lookback: 3600.0,
             per_part: true,
             required: true,
             example_promql: "sum(rate(requests_total[1m]))".to_owned(),
@@ -142,6 +141,7 @@ fn wanted(config: &Config, context: &Context, part: &Part) -> Result<Wanted, Str
     }
     let count = Count {
         wanted: state.wanted,
+        reactive: state.floor,
         min: state.min,
         max: state.max,
     };
@@ -149,13 +149,12 @@ fn wanted(config: &Config, context: &Context, part: &Part) -> Result<Wanted, Str
     let aims = Aims {
         target_utilization: objective.target_utilization,
         max_utilization: objective.max_utilization,
-        violation_budget: objective.violation_budget,
+        level: objective.level,
     };
-    rule(&loads, count, aims, &Knobs::default())
-        .ok_or_else(|| format!("the rule has no answer for {:?}", part.id))
+    rule(&loads, count, aims).ok_or_else(|| format!("the rule has no answer for {:?}", part.id))
 }
 
-fn load(context: &Context, part: &Part, name: &str) -> Result<Load, String> {
+fn load<'a>(context: &'a Context, part: &Part, name: &str) -> Result<Load<'a>, String> {
     use foreshard_policy_sdk::PartExt as _;
     let of = || format!("{name} of {:?}", part.id);
     let per_replica = part
@@ -176,12 +175,11 @@ fn load(context: &Context, part: &Part, name: &str) -> Result<Load, String> {
     }
     let (until, beyond) =
         peaks(forecast).ok_or_else(|| format!("the forecast of {} has no peaks", of()))?;
-    let level = context.objective.level;
     Ok(Load {
         per_replica,
-        seen: signal.newest(),
-        until: quantiles(forecast, until, level)?,
-        beyond: quantiles(forecast, beyond, level)?,
+        levels: &forecast.levels,
+        until: &until.values,
+        beyond: &beyond.values,
     })
 }
 
@@ -200,18 +198,4 @@ fn peaks(forecast: &Forecast) -> Option<(&Peak, &Peak)> {
         .filter(|peak| peak.lead < 1.0 && !std::ptr::eq(*peak, beyond))
         .max_by(|one, other| one.window.total_cmp(&other.window))?;
     Some((until, beyond))
-}
-
-fn quantiles(forecast: &Forecast, peak: &Peak, level: f64) -> Result<Quantiles, String> {
-    let at = |level: f64| {
-        let value = forecast
-            .peak_at(peak, level)
-            .filter(|value| value.is_finite());
-        value.ok_or_else(|| format!("the forecast has no level {level}"))
-    };
-    Ok(Quantiles {
-        median: at(0.5)?,
-        budget: at(level)?,
-        high: at(0.99)?,
-    })
 }

@@ -222,7 +222,7 @@ fn a_decrease_waits_and_then_happens() {
     let mut state = State::default();
     let mut count = 20;
     let mut changed_at = None;
-    for tick in 0..10 {
+    for tick in 0..15 {
         let now = f64::from(tick) * 60.0;
         let asked = if tick == 0 { 20 } else { 17 };
         let context = context(now, count, 140.0, Quality::Ok, true);
@@ -234,7 +234,7 @@ fn a_decrease_waits_and_then_happens() {
         }
         count = next;
     }
-    assert_eq!((count, changed_at), (17, Some(360.0)));
+    assert_eq!((count, changed_at), (17, Some(660.0)));
 }
 
 #[test]

@@ -3,7 +3,11 @@
 use super::{Case, Objection};
 
 pub(super) fn check(case: &mut Case<'_>, count: u32) -> Objection {
-    let span = case.rules.stabilization;
+    let span = if case.hotter {
+        case.rules.hold.max(case.rules.stabilization)
+    } else {
+        case.rules.stabilization
+    };
     let most = case.state.wishes.push(case.now, span, count);
     // Only a decrease is held: the window never asks for more than there is.
     let held = most.min(case.replicas.wanted).max(count);

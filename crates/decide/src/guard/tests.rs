@@ -17,6 +17,7 @@ fn passed(rules: &Rules, count: u32, arrange: impl FnOnce(&mut Case<'_>)) -> (u3
         reactive: 20,
         floor: 16,
         data_ok: true,
+        hotter: false,
         beyond_reactive: true,
         without_forecast: None,
         state: &mut state,
