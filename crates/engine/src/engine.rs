@@ -1,5 +1,6 @@
 //! One target, evaluated again and again.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use foreshard_decide::{
     Assessment, DecisionRecord, ENGINE, Finding, FindingCode, Input, PolicyAnswer, State, decide,
     reactive,
 };
-use foreshard_forecast::Calibration;
+use foreshard_forecast::{Calibration, Series};
 
 use crate::asked::Asked;
 use crate::budget::{self, Ledger};
@@ -102,6 +103,16 @@ impl Engine {
 
     /// Makes the context: signals judged, budget counted, forecasts made, floors set.
     fn observe(&mut self, observation: &Observation<'_>, bindings: &[Binding]) -> Context {
+        // Whoever hands over more than what is past does not change what is decided.
+        let past: Vec<Cow<'_, Series>> = observation
+            .signals
+            .iter()
+            .map(|seen| past(seen.history, observation.now))
+            .collect();
+        let observation = &Observation {
+            signals: until_now(observation, &past),
+            ..observation.clone()
+        };
         let limits = self.settings.quality;
         let judged: Vec<Assessment> = observation
             .signals
@@ -283,6 +294,28 @@ impl Engine {
             }),
         }
     }
+}
+
+/// The bins that had ended by `now`.
+fn past(history: &Series, now: i64) -> Cow<'_, Series> {
+    if history.end() > now {
+        Cow::Owned(history.until(now))
+    } else {
+        Cow::Borrowed(history)
+    }
+}
+
+fn until_now<'a>(
+    observation: &Observation<'a>,
+    past: &'a [Cow<'_, Series>],
+) -> Vec<SignalSeen<'a>> {
+    let cut = observation.signals.iter().zip(past);
+    cut.map(|(seen, history)| SignalSeen {
+        history,
+        latest: seen.latest.filter(|sample| sample.at <= observation.now),
+        ..*seen
+    })
+    .collect()
 }
 
 #[cfg(test)]

@@ -132,6 +132,3 @@ impl Forecaster {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -27,7 +27,7 @@ pub struct SignalSeen<'a> {
     pub part: &'a str,
     /// The unit of its values.
     pub unit: &'a str,
-    /// Complete bins that are known now; nothing after `now`.
+    /// Complete bins that are known now; what lies after `now` is not looked at.
     pub history: &'a Series,
     /// The newest live sample.
     pub latest: Option<Sample>,
