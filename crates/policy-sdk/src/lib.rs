@@ -32,6 +32,8 @@ pub mod bindings {
     });
 }
 
+#[cfg(all(target_arch = "wasm32", feature = "one-call-heap"))]
+mod heap;
 mod lookup;
 mod policy;
 
