@@ -4,6 +4,7 @@
 //! from and where counts go. Pure: what comes out follows from the settings and from what was fed, nothing else.
 #![forbid(unsafe_code)]
 
+mod advise;
 mod asked;
 mod budget;
 mod context;
@@ -15,6 +16,7 @@ mod policies;
 mod settings;
 mod windows;
 
+pub use advise::advised_headroom;
 pub use engine::{Engine, MEMORY_BYTES_MAX, Outcome};
 pub use observation::{Observation, SignalSeen};
 pub use policies::{Binding, Policies};
