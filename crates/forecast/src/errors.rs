@@ -53,6 +53,18 @@ impl Errors {
         self.values[at.min(self.values.len() - 1)]
     }
 
+    /// Mean distance from the median.
+    pub(crate) fn deviation(&self) -> f64 {
+        let middle = self.quantile(0.5);
+        let mut before = 0.0;
+        let mut sum = 0.0;
+        for (value, share) in self.values.iter().zip(&self.shares) {
+            sum += (value - middle).abs() * (share - before);
+            before = *share;
+        }
+        sum
+    }
+
     /// As [`Self::quantile`], with the tail kept between its bounds relative to P90.
     pub(crate) fn capped(&self, level: f64) -> f64 {
         self.bounded(self.quantile(level), level)

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Errors halve in weight over this share of their span.
-const RECENT_HALF: f64 = 0.5;
+const RECENT_HALF: f64 = 1.0;
 
 /// Which bins after the last known one a window touches, both counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,10 +16,11 @@ pub(crate) struct Bins {
 }
 
 impl Bins {
-    /// Of the span `[from, to]` in seconds after the end of the last known bin.
+    /// Of the closed span `[from, to]` in seconds after the end of the last known bin: a bin that begins at `to` is
+    /// touched.
     pub(crate) fn touched(from: i64, to: i64, step: i64) -> Self {
         let first = from.max(0) / step + 1;
-        let last = (to.max(0) + step - 1) / step;
+        let last = to.max(0) / step + 1;
         Self {
             first: first as usize,
             last: last.max(first) as usize,

@@ -14,7 +14,7 @@ use crate::{
 /// Past origins that corrections are trained on.
 const TRAINING_ROWS: usize = 400;
 /// Past origins that weights and errors are taken from.
-const VALIDATION_ROWS: usize = 300;
+const VALIDATION_ROWS: usize = 250;
 /// Share of the origins, the newest ones, that validate.
 const VALIDATION_SHARE: f64 = 0.3;
 /// Days after which a training row counts half.

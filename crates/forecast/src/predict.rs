@@ -5,6 +5,7 @@ use crate::{
     calibration::Calibration,
     features::Residuals,
     forecast::{Forecast, Peak, PeakWindow, Request},
+    grid,
     live::Shift,
     model::{COVERAGE_MIN, Model, Pooled},
     peaks::{self, Bins},
@@ -357,13 +358,18 @@ impl<'a> Present<'a> {
             forecast + narrow * level * interpolate(&pooled.pool.horizons, errors, ahead)
         };
         let (value, middle) = (at(&quantiles.errors), at(&quantiles.middle));
-        let local = pooled
-            .clock
-            .local((time - pooled.clock.start).div_euclid(pooled.clock.step));
-        let rest = pooled.clock.is_rest(pooled.clock.day_of(local));
-        let slot = pooled.clock.bin_of_day(local);
-        let (share, usual) = pooled.spread.by_clock(ahead, slot, rest, quantiles.level);
+        let (share, usual) = self.by_clock(ahead, time, quantiles.level);
         pooled.unit * (middle + (1.0 - share) * (value - middle) + share * usual)
+    }
+
+    /// How much of the spread of the bin at `time` comes from its clock time, and how wide that is at `level`.
+    fn by_clock(&self, ahead: usize, time: i64, level: f64) -> (f64, f64) {
+        let clock = &self.pooled.clock;
+        let local = clock.local((time - clock.start).div_euclid(clock.step));
+        let rest = clock.is_rest(clock.day_of(local));
+        self.pooled
+            .spread
+            .by_clock(ahead, clock.bin_of_day(local), rest, level)
     }
 
     /// Quantiles of the maximum over a window, and up to which level the past speaks for them.
@@ -388,16 +394,24 @@ impl<'a> Present<'a> {
             return (self.envelope(bins, &levels), 0.5);
         }
         let to = errors.calibrated_to();
+        // Windows are few, single bins many: half of the distance from the median is read off the latter's shape.
+        let ahead = bins.first + bins.count() / 2;
+        let time = self.end + pooled.clock.step * (ahead as i64 - 1);
+        let (_, horizon, _) = grid::between(&pool.horizons, ahead);
+        let (centre, deviation) = (errors.quantile(0.5), errors.deviation());
         let value = |&level: &f64| {
-            let error = errors.with_tail(level, to);
-            let capped = pooled.spread.capped;
-            let error = if capped {
-                errors.bounded(error, level)
+            let own = errors.with_tail(level, to);
+            let own = if pooled.spread.capped {
+                errors.bounded(own, level)
             } else {
-                error
+                own
             };
-            let error = error - middle_share(level) * errors.quantile(0.5);
-            pooled.unit * (middle + error * pool.level(middle))
+            let alike = centre + deviation * pooled.spread.shape(horizon, level);
+            let error = 0.5 * (own + alike) - middle_share(level) * centre;
+            let half = middle + (1.0 - middle_share(0.5)) * centre * pool.level(middle);
+            let value = middle + error * pool.level(middle);
+            let (share, usual) = self.by_clock(ahead, time, level);
+            pooled.unit * (half + (1.0 - share) * (value - half) + share * usual)
         };
         (levels.iter().map(value).collect(), to)
     }

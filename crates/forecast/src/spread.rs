@@ -93,13 +93,7 @@ impl Spread {
 
     /// The relative errors at `level` for each horizon of the grid.
     pub(crate) fn at_level(&self, level: f64) -> Vec<f64> {
-        let quantile = |errors: &Errors| {
-            if self.capped {
-                errors.capped(level)
-            } else {
-                errors.quantile(level)
-            }
-        };
+        let quantile = |errors: &Errors| self.error(errors, level);
         let medians = self.errors.iter().map(|e| e.quantile(0.5));
         let middle = middle_share(level);
         self.errors
@@ -108,6 +102,25 @@ impl Spread {
             .zip(medians)
             .map(|(q, m)| q - middle * m)
             .collect()
+    }
+
+    /// How many mean deviations the error at `level` lies above the median, at a position of the grid of horizons.
+    pub(crate) fn shape(&self, horizon: usize, level: f64) -> f64 {
+        let errors = &self.errors[horizon];
+        let deviation = errors.deviation();
+        if deviation <= 0.0 {
+            0.0
+        } else {
+            (self.error(errors, level) - errors.quantile(0.5)) / deviation
+        }
+    }
+
+    fn error(&self, errors: &Errors, level: f64) -> f64 {
+        if self.capped {
+            errors.capped(level)
+        } else {
+            errors.quantile(level)
+        }
     }
 
     /// The highest level that past errors can speak for.

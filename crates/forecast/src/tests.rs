@@ -277,7 +277,8 @@ fn a_missing_tail_is_forecast_across() {
 fn damage_table() {
     let bins = 21 * DAY;
     let base = mean_error(&forecast(&series(bins), None), |i| load(bins + i));
-    let cases: [(&str, &dyn Fn(usize, f64) -> f64, f64); 5] = [
+    type Damage<'a> = &'a dyn Fn(usize, f64) -> f64;
+    let cases: [(&str, Damage<'_>, f64); 5] = [
         (
             "10 % missing",
             &|i, v| if i * 31 % 10 == 0 { f64::NAN } else { v },
