@@ -121,6 +121,8 @@ pub(crate) struct Judged {
     acted_share: f64,
     /// Whether the skill gate calls the load predictable.
     predictable: bool,
+    /// Where it is not: the head-room that reactive scaling needs to keep the budget at this lag, a share.
+    advised_headroom: Option<f64>,
 }
 
 /// The results on several traces.
@@ -184,6 +186,7 @@ fn judge(args: &Args, one: &Prepared, user: &mut UserPolicy) -> anyhow::Result<J
         report: Report::new(&one.name, &user.name, &one.world, &run, &one.peers),
         acted_share: trust.share(),
         predictable: trust.predictable(),
+        advised_headroom: (!trust.predictable()).then(|| user.advise(&one.world)).flatten(),
     })
 }
 

@@ -219,6 +219,16 @@ fn notes(result: &Judged) -> String {
         "The forecast was let act in {:.0} % of the evaluations; in the others plain HPA at 70 % was the floor.\n",
         100.0 * result.acted_share
     );
+    if !result.predictable {
+        out += "The skill gate calls this load unpredictable";
+        out += &match result.advised_headroom {
+            Some(headroom) => format!(
+                ": reactive scaling needs {:.0} % of head-room to keep the budget at this lag.\n",
+                100.0 * headroom
+            ),
+            None => ".\n".to_owned(),
+        };
+    }
     if let Some(peer) = report.peer(EQUAL_COST)
         && (peer.figures.cost / report.yours().figures.cost - 1.0).abs() > 0.01
     {

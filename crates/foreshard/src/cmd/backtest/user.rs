@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use foreshard_engine::{Aims, Policies, Settings};
+use foreshard_engine::{Aims, Policies, Settings, advised_headroom};
 use foreshard_forecast::Calendar;
 use foreshard_sim::replay::{Run, World, play};
 use foreshard_sim::{Trust, User};
@@ -68,5 +68,11 @@ impl UserPolicy {
         );
         bar.finish_and_clear();
         (run, user.trust())
+    }
+
+    /// The head-room that reactive scaling needs in `world` to keep the budget; none where too little is known.
+    pub(crate) fn advise(&self, world: &World) -> Option<f64> {
+        let target = Aims::default().target_utilization;
+        advised_headroom(world.series(), world.lag_seconds(), target, self.budget)
     }
 }

@@ -34,6 +34,7 @@ fn judged(name: &str, step: i64, lag_seconds: i64) -> Judged {
         report: Report::new(name, "mine", &world, &run, &Peers::new(&world)),
         acted_share: 0.9,
         predictable: true,
+        advised_headroom: None,
     }
 }
 
@@ -77,6 +78,15 @@ fn a_coarse_trace_is_said_to_judge_nobody() {
         text.contains("warning: a step of 10 min is more than half the lag of 10 min"),
         "{text}"
     );
+}
+
+#[test]
+fn an_unpredictable_load_comes_with_an_advice() {
+    let mut result = judged("wave", 300, 600);
+    assert!(!one(&result).contains("unpredictable"));
+    result.predictable = false;
+    result.advised_headroom = Some(0.25);
+    assert!(one(&result).contains("unpredictable: reactive scaling needs 25 % of head-room"));
 }
 
 #[test]
