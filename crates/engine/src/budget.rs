@@ -67,11 +67,11 @@ const LEVELS: (f64, f64) = (0.5, 0.999);
 
 /// The quantile level that a budget implies when the share `spent` of it is gone.
 ///
-/// The tail beyond the level is the budget itself while half of it is gone. It shrinks to a quarter as the budget is
+/// The tail beyond the level is the budget itself while half of it is gone. It shrinks to two fifths as the budget is
 /// used up, and grows by half while nothing is: so what is saved is spent where forecasts are good, and what is
 /// overdrawn is won back.
 pub(crate) fn level(budget: f64, spent: f64) -> f64 {
-    let tail = budget * (1.5 - spent).clamp(0.25, 1.5);
+    let tail = budget * (1.5 - spent).clamp(0.4, 1.5);
     (1.0 - tail).clamp(LEVELS.0, LEVELS.1)
 }
 

@@ -12,9 +12,9 @@ pub const LEVELS: [f64; 7] = [0.5, 0.75, 0.9, 0.95, 0.97, 0.99, 0.995];
 pub const WINDOW_SECONDS: f64 = 1800.0;
 
 /// Relative spread (P90 over the median, less 1) at which exactly the budget's tail is left uncovered.
-const USUAL_SPREAD: f64 = 0.07;
+const USUAL_SPREAD: f64 = 0.03;
 /// Least and most of the tail left uncovered, in units of the budget's.
-const TAIL_BOUNDS: (f64, f64) = (0.5, 15.0);
+const TAIL_BOUNDS: (f64, f64) = (0.5, 30.0);
 /// No tail is left uncovered beyond this level's complement.
 const TAIL_MAX: f64 = 0.5;
 /// Past maxima above an exponential tail are not believed beyond this many budgets: one outage must not set the
@@ -22,8 +22,9 @@ const TAIL_MAX: f64 = 0.5;
 const BELIEVED_BUDGETS: f64 = 4.5;
 /// Where between target and maximum the utilisation by the expected load may lie.
 const EXPECTED_SHARE: f64 = 0.65;
-/// Share above what is needed that is kept rather than given back, to be asked for again.
-const SLACK: f64 = 0.04;
+/// Least and most share above what is needed that is kept rather than given back, to be asked for again; in between it
+/// is the relative spread, by which a vague forecast moves without any news.
+const SLACK: (f64, f64) = (0.04, 0.3);
 
 /// What is known of the load of one signal.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,6 +83,8 @@ struct Need {
     level: f64,
     /// Replicas, not rounded.
     replicas: f64,
+    /// As many are kept, not rounded.
+    keep: f64,
 }
 
 /// The rule; none when there is no usable forecast.
@@ -94,6 +97,7 @@ pub fn rule(loads: &[Load<'_>], count: Count, aims: Aims) -> Option<Wanted> {
     let mut later = 0.0_f64;
     for load in loads.iter().filter(|_| usable) {
         let need = need(load, aims, expected_utilization)?;
+        later = later.max(need.keep);
         if most.is_none_or(|most| need.replicas > most.replicas) {
             most = Some(need);
         }
@@ -104,7 +108,7 @@ pub fn rule(loads: &[Load<'_>], count: Count, aims: Aims) -> Option<Wanted> {
     // HPA's rule at the maximum utilisation, with its tolerance and hold, is never undercut.
     let floor = f64::from(count.reactive) * aims.target_utilization / aims.max_utilization;
     let least = ceil(most.replicas.max(floor));
-    let keep = ceil((most.replicas * (1.0 + SLACK)).max(later)).max(least);
+    let keep = ceil(later).max(least);
     let wanted = count.wanted.clamp(least, keep);
     let (min, max) = (count.min, count.max.max(count.min));
     let reason = format!(
@@ -128,8 +132,9 @@ fn need(load: &Load<'_>, aims: Aims, expected_utilization: f64) -> Option<Need> 
     let median = quantile(load.levels, load.until, 0.5)?;
     let spread = (quantile(load.levels, load.until, 0.9)? - median).max(0.0);
     let budget = (1.0 - aims.level).clamp(1e-4, TAIL_MAX);
-    let relative = spread / median.abs().max(f64::MIN_POSITIVE) / USUAL_SPREAD;
-    let tail = (budget * relative.clamp(TAIL_BOUNDS.0, TAIL_BOUNDS.1)).min(TAIL_MAX);
+    let relative = spread / median.abs().max(f64::MIN_POSITIVE);
+    let times = (relative / USUAL_SPREAD).clamp(TAIL_BOUNDS.0, TAIL_BOUNDS.1);
+    let tail = (budget * times).min(TAIL_MAX);
     let believed = median + spread * exponential((BELIEVED_BUDGETS * budget).min(TAIL_MAX));
     let covered = quantile(load.levels, load.until, 1.0 - tail)?
         .min(believed)
@@ -140,6 +145,7 @@ fn need(load: &Load<'_>, aims: Aims, expected_utilization: f64) -> Option<Need> 
         covered,
         level: 1.0 - tail,
         replicas,
+        keep: replicas * (1.0 + relative.clamp(SLACK.0, SLACK.1)),
     })
 }
 
@@ -216,7 +222,7 @@ mod tests {
     fn a_sharp_forecast_runs_hotter_than_a_vague_one() {
         // The median alone takes 200 / 8.3 = 24.1; 70 % would take 29.
         assert_eq!(asked(2, [200.0, 202.0, 204.0], 0.0, AIMS), 25);
-        assert_eq!(asked(2, [200.0, 240.0, 280.0], 0.0, AIMS), 29);
+        assert_eq!(asked(2, [200.0, 240.0, 280.0], 0.0, AIMS), 28);
     }
 
     #[test]
