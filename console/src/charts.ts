@@ -4,7 +4,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
 import type { Columns, Forecast, Part } from "./api";
-import { amount, time } from "./format";
+import { amount, date, time, timeOfDay } from "./format";
 
 /** A span that the charts can show: its length, how far ahead, and the seconds that one point stands for. */
 export interface Span {
@@ -32,7 +32,8 @@ export interface Scene {
   mark: number | undefined;
 }
 
-const HEIGHT = 240;
+const HEIGHT = 290;
+const DAY_SECONDS = 86_400;
 
 function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -84,7 +85,10 @@ class Chart {
         x: { range: () => this.range() },
         y: { range: (_, __, most) => [0, (Number.isFinite(most) && most > 0 ? most : 1) * 1.08] },
       },
-      axes: [axis, { ...axis, values, size: 56 }],
+      axes: [
+        { ...axis, values: (_, at, __, ___, step) => at.map((it) => tick(it, step)) },
+        { ...axis, values, size: 56 },
+      ],
       series: [{ value: (_, at) => (at ? time(at) : "–") }, ...this.series()],
       bands: this.bands(),
       hooks: { draw: [(plot) => this.lines(plot)] },
@@ -119,6 +123,11 @@ class Chart {
     ctx.stroke();
     ctx.restore();
   }
+}
+
+/** A moment on the axis: the date where a day begins, else the time of day. */
+function tick(at: number, step: number): string {
+  return step >= DAY_SECONDS || at % DAY_SECONDS === 0 ? date(at) : timeOfDay(at);
 }
 
 const value = (_: uPlot, shown: number | null) => amount(shown);

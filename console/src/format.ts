@@ -33,6 +33,17 @@ export function time(at: number): string {
   return moment.format(new Date(at * 1000));
 }
 
+const day = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", day: "numeric", month: "short" });
+const clock = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+
+export function date(at: number): string {
+  return day.format(new Date(at * 1000));
+}
+
+export function timeOfDay(at: number): string {
+  return clock.format(new Date(at * 1000));
+}
+
 export function iso(at: number): string {
   return new Date(at * 1000).toISOString();
 }

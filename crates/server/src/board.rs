@@ -8,17 +8,18 @@ use std::{
 use foreshard_decide::contract;
 
 use crate::{
+    policies::Policy,
     track::Track,
     view::{ActivePolicy, Columns, Point, PolicyState, Target},
 };
 
 /// A policy that a target is to follow from its next evaluation on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Activation {
     /// The stored module's name.
     pub module: String,
-    /// Of the component, by which the policy host knows it.
-    pub digest: String,
+    /// What runs.
+    pub policy: Arc<dyn Policy>,
     /// JSON.
     pub config: serde_json::Value,
 }
@@ -34,7 +35,28 @@ struct Inner {
     target: Arc<Target>,
     forecasts: Arc<Vec<contract::Forecast>>,
     tracks: BTreeMap<String, Track>,
-    policy: PolicyState,
+    in_force: Option<ActivePolicy>,
+    asked: Option<Activation>,
+}
+
+impl Activation {
+    fn view(&self, since: Option<f64>) -> ActivePolicy {
+        ActivePolicy {
+            module: self.module.clone(),
+            digest: self.policy.digest().to_owned(),
+            config: self.config.clone(),
+            since,
+        }
+    }
+}
+
+impl Inner {
+    fn policy(&self) -> PolicyState {
+        PolicyState {
+            in_force: self.in_force.clone(),
+            asked: self.asked.as_ref().map(|asked| asked.view(None)),
+        }
+    }
 }
 
 impl Board {
@@ -43,10 +65,8 @@ impl Board {
             target,
             forecasts: Arc::default(),
             tracks: BTreeMap::new(),
-            policy: PolicyState {
-                in_force: None,
-                asked: None,
-            },
+            in_force: None,
+            asked: None,
         };
         Self {
             inner: Mutex::new(inner),
@@ -97,56 +117,38 @@ impl Board {
     }
 
     pub(crate) fn policy(&self) -> PolicyState {
-        self.inner().policy.clone()
+        self.inner().policy()
     }
 
     /// Whether the module of that name acts here or is about to.
     pub(crate) fn follows(&self, module: &str) -> bool {
-        let policy = &self.inner().policy;
-        let both = [&policy.in_force, &policy.asked];
-        both.into_iter()
-            .flatten()
-            .any(|active| active.module == module)
+        let inner = self.inner();
+        inner
+            .in_force
+            .as_ref()
+            .is_some_and(|it| it.module == module)
+            || inner.asked.as_ref().is_some_and(|it| it.module == module)
     }
 
     pub(crate) fn ask(&self, activation: Activation) -> PolicyState {
         let mut inner = self.inner();
-        inner.policy.asked = Some(ActivePolicy {
-            module: activation.module,
-            digest: activation.digest,
-            config: activation.config,
-            since: None,
-        });
-        inner.policy.clone()
+        inner.asked = Some(activation);
+        inner.policy()
     }
 
     pub(crate) fn asked(&self) -> Option<Activation> {
-        let asked = self.inner().policy.asked.clone()?;
-        Some(Activation {
-            module: asked.module,
-            digest: asked.digest,
-            config: asked.config,
-        })
+        self.inner().asked.clone()
     }
 
     /// The policy acts since `at`. A newer wish that came in the meantime stays.
-    pub(crate) fn acts(&self, activation: Activation, at: f64) -> PolicyState {
+    pub(crate) fn acts(&self, activation: &Activation, at: f64) -> PolicyState {
         let mut inner = self.inner();
-        let active = ActivePolicy {
-            module: activation.module,
-            digest: activation.digest,
-            config: activation.config,
-            since: Some(at),
-        };
-        let same = |asked: &ActivePolicy| {
-            (&asked.module, &asked.digest, &asked.config)
-                == (&active.module, &active.digest, &active.config)
-        };
-        if inner.policy.asked.as_ref().is_some_and(same) {
-            inner.policy.asked = None;
+        let same = |asked: &Activation| asked.view(None) == activation.view(None);
+        if inner.asked.as_ref().is_some_and(same) {
+            inner.asked = None;
         }
-        inner.policy.in_force = Some(active);
-        inner.policy.clone()
+        inner.in_force = Some(activation.view(Some(at)));
+        inner.policy()
     }
 
     /// No section under this lock can panic half way.
@@ -158,13 +160,12 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::target;
+    use crate::tests::{policy, target};
 
     fn activation(module: &str) -> Activation {
-        let digest = format!("sha256:{module}");
         Activation {
             module: module.to_owned(),
-            digest,
+            policy: policy(module),
             config: serde_json::json!({}),
         }
     }
@@ -175,14 +176,12 @@ mod tests {
         board.ask(activation("a"));
         let taken = board.asked().unwrap();
         board.ask(activation("b"));
-        let state = board.acts(taken, 60.0);
-        assert_eq!(
-            state.in_force.map(|it| (it.module, it.since)),
-            Some(("a".to_owned(), Some(60.0)))
-        );
-        assert_eq!(board.asked(), Some(activation("b")));
+        let state = board.acts(&taken, 60.0);
+        let in_force = state.in_force.map(|it| (it.module, it.since));
+        assert_eq!(in_force, Some(("a".to_owned(), Some(60.0))));
+        assert_eq!(board.asked().map(|it| it.module), Some("b".to_owned()));
         assert!(board.follows("a") && board.follows("b") && !board.follows("c"));
-        assert_eq!(board.acts(activation("b"), 120.0).asked, None);
+        assert_eq!(board.acts(&activation("b"), 120.0).asked, None);
         assert!(!board.follows("a"));
     }
 }

@@ -4,63 +4,56 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 
-use crate::{
-    hub::Hub,
-    policies::{Policies, Refused},
-    problem::Problem,
-};
+use foreshard_decide::contract::ConfigIssue;
+
+use crate::{hub::Hub, policies::Refused, problem::Problem};
 
 /// Runs work of the policy host that may take seconds, a bounded number at a time. If the client leaves, it still
 /// ends by itself and holds its place until then.
 pub(crate) async fn checked<T: Send + 'static>(
     hub: &Arc<Hub>,
-    work: impl FnOnce(&dyn Policies) -> Result<T, Refused> + Send + 'static,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
+    let stopping = |_| {
+        let detail = "the server is about to stop";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", detail)
+    };
     let permit = Arc::clone(&hub.checks)
         .acquire_owned()
         .await
-        .map_err(|_| stopping())?;
-    let policies = Arc::clone(&hub.policies);
+        .map_err(stopping)?;
     let task = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        work(&*policies)
+        work()
     });
-    let result = task.await.map_err(|error| {
+    task.await.unwrap_or_else(|error| {
         tracing::error!(%error, "The policy host panicked.");
         let detail = "the policy host failed; nothing was changed";
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal-error", detail)
-    })?;
-    result.map_err(|refused| {
-        let (kind, problem) = problem(refused);
-        hub.metrics.refused(&kind);
-        problem
+        Err(Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal-error",
+            detail,
+        ))
     })
 }
 
-fn stopping() -> Problem {
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "stopping",
-        "the server is about to stop",
-    )
-}
-
-fn problem(refused: Refused) -> (String, Problem) {
-    match refused {
-        Refused::Bad {
-            kind,
-            detail,
-            fix,
-            issues,
-        } => {
-            let issues = issues.into_iter().map(|issue| (issue.path, issue.message));
-            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, &kind, detail);
-            (kind, problem.fix(fix).issues(issues))
-        }
-        Refused::Unavailable(detail) => {
-            let kind = "policy-host-unavailable";
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, kind, detail);
-            (kind.to_owned(), problem.retry_after(5))
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Bad { kind, detail, fix } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, &kind, detail).fix(fix)
+            }
+            Refused::Unavailable(detail) => {
+                let kind = "policy-host-unavailable";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, detail).retry_after(5)
+            }
         }
     }
+}
+
+/// What a policy says against its config.
+pub(crate) fn refused_config(issues: Vec<ConfigIssue>) -> Problem {
+    let detail = "the policy refuses this config";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-config", detail)
+        .issues(issues.into_iter().map(|issue| (issue.path, issue.message)))
 }

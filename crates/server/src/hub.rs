@@ -154,7 +154,7 @@ impl Namespace {
     }
 
     /// Says that the target follows the policy since `at` (Unix seconds).
-    pub fn policy_acts(&self, target: &str, activation: Activation, at: f64) {
+    pub fn policy_acts(&self, target: &str, activation: &Activation, at: f64) {
         if let Some(board) = self.board(target) {
             let state = board.acts(activation, at);
             self.tell_policy(target, &state);
@@ -171,18 +171,9 @@ impl Namespace {
         component: Bytes,
         policies: &dyn Policies,
     ) -> Result<PolicyModule, Refused> {
-        let admitted = policies.admit(&component)?;
-        let module = PolicyModule {
-            name: name.to_string(),
-            digest: admitted.digest,
-            bytes: component.len(),
-            builtin: true,
-            descriptor: admitted.descriptor.into(),
-        };
-        let stored = Stored {
-            module: module.clone(),
-            component,
-        };
+        let policy = policies.admit(&component)?;
+        let stored = Stored::new(&name, component, policy, true);
+        let module = stored.module.clone();
         let put = self.modules().put(name, stored, &self.limits);
         put.map_err(|error| Refused::Unavailable(error.to_string()))?;
         Ok(module)

@@ -13,6 +13,7 @@ mod decisions;
 mod events;
 mod extract;
 mod guard;
+mod hosted;
 mod hub;
 mod limits;
 mod metrics;
@@ -27,11 +28,12 @@ pub mod view;
 pub use app::app;
 pub use board::Activation;
 pub use decisions::Retention;
+pub use hosted::{Hosted, HostedPolicy};
 pub use hub::{Hub, Namespace, Update};
 pub use limits::Limits;
 pub use name::{Name, NameError};
-pub use policies::{Admitted, Policies, Refused};
-pub use problem::{Issue, PROBLEM_JSON, Problem};
+pub use policies::{Policies, Policy, Refused};
+pub use problem::{Issue, PROBLEM_JSON, Problem, ProblemDocument};
 pub use serve::{ServeError, listen, serve};
 
 #[cfg(test)]

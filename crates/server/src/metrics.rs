@@ -20,6 +20,7 @@ use prometheus_client::{
 
 use crate::{
     hub::Hub,
+    policies::Refused,
     view::{Recommendation, Target},
 };
 
@@ -102,7 +103,7 @@ impl Metrics {
             "Open event streams",
             self.listeners.clone(),
         );
-        let help = "Components and configs refused, by the kind of their problem";
+        let help = "Components refused, by the kind of their problem";
         all.register("policy_refusals", help, self.refused.clone());
         all.register("decisions", "Decisions taken", self.decisions.clone());
         all.register(
@@ -158,12 +159,12 @@ impl Metrics {
         self.decisions.get_or_create(&labels).inc();
     }
 
-    pub(crate) fn refused(&self, kind: &str) {
-        self.refused
-            .get_or_create(&RefusedLabels {
-                kind: kind.to_owned(),
-            })
-            .inc();
+    pub(crate) fn refused(&self, refused: &Refused) {
+        let kind = match refused {
+            Refused::Bad { kind, .. } => kind.clone(),
+            Refused::Unavailable(_) => "unavailable".to_owned(),
+        };
+        self.refused.get_or_create(&RefusedLabels { kind }).inc();
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the server needs of the policy host, and the modules that are stored under a name.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
 
 use bytes::Bytes;
 use foreshard_decide::contract;
@@ -13,29 +13,29 @@ use crate::{
 
 /// The policy host. Every call may block for seconds.
 pub trait Policies: Send + Sync + 'static {
-    /// Checks an untrusted component and keeps it, ready to run.
+    /// Checks an untrusted component and makes it ready to run.
     ///
     /// # Errors
     /// [`Refused`] when it is not a policy, or one that can't be run here.
-    fn admit(&self, component: &[u8]) -> Result<Admitted, Refused>;
+    fn admit(&self, component: &[u8]) -> Result<Arc<dyn Policy>, Refused>;
+}
 
-    /// Asks an admitted policy what it thinks of a config (JSON).
+/// A component that may run. Who evaluates targets gets it back with [`crate::Activation`], as what it is.
+pub trait Policy: Any + Send + Sync + fmt::Debug {
+    /// `sha256:` and 64 hexadecimal digits.
+    fn digest(&self) -> &str;
+
+    /// What it says of itself.
+    fn descriptor(&self) -> &contract::Descriptor;
+
+    /// Asks it what it thinks of a config (JSON) on a kind of target; may block for seconds.
     ///
     /// # Errors
-    /// [`Refused`] with the policy's own issues, or with what stopped it.
-    fn configure(&self, digest: &str, config: &str) -> Result<(), Refused>;
+    /// What is wrong with the config and where.
+    fn configure(&self, config: &str, target_kind: &str) -> Result<(), Vec<contract::ConfigIssue>>;
 }
 
-/// A component that may run.
-#[derive(Clone, Debug)]
-pub struct Admitted {
-    /// `sha256:` and 64 hexadecimal digits.
-    pub digest: String,
-    /// What the policy says of itself.
-    pub descriptor: contract::Descriptor,
-}
-
-/// Why a component or a config was refused.
+/// Why a component was refused.
 #[derive(Clone, Debug)]
 pub enum Refused {
     /// The client's doing.
@@ -46,8 +46,6 @@ pub enum Refused {
         detail: String,
         /// What to do about it; may be empty.
         fix: String,
-        /// Faults with their paths.
-        issues: Vec<contract::ConfigIssue>,
     },
     /// The host's doing: it can't check anything now.
     Unavailable(String),
@@ -64,6 +62,29 @@ pub(crate) struct Modules {
 pub(crate) struct Stored {
     pub(crate) module: PolicyModule,
     pub(crate) component: Bytes,
+    pub(crate) policy: Arc<dyn Policy>,
+}
+
+impl Stored {
+    pub(crate) fn new(
+        name: &Name,
+        component: Bytes,
+        policy: Arc<dyn Policy>,
+        builtin: bool,
+    ) -> Self {
+        let module = PolicyModule {
+            name: name.to_string(),
+            digest: policy.digest().to_owned(),
+            bytes: component.len(),
+            builtin,
+            descriptor: policy.descriptor().clone().into(),
+        };
+        Self {
+            module,
+            component,
+            policy,
+        }
+    }
 }
 
 /// Why the store does not take a module.
@@ -143,22 +164,12 @@ impl From<contract::Descriptor> for Descriptor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::policy;
 
     fn stored(name: &str, bytes: usize, builtin: bool) -> (Name, Stored) {
-        let module = PolicyModule {
-            name: name.to_owned(),
-            digest: String::new(),
-            bytes,
-            builtin,
-            descriptor: Descriptor::default(),
-        };
-        (
-            name.parse().unwrap(),
-            Stored {
-                module,
-                component: vec![0; bytes].into(),
-            },
-        )
+        let name = name.parse().unwrap();
+        let stored = Stored::new(&name, vec![0; bytes].into(), policy(""), builtin);
+        (name, stored)
     }
 
     #[test]

@@ -11,9 +11,13 @@ use utoipa::ToSchema;
 /// The media type of every error body.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+/// What is wrong with a request; the answer is a [`ProblemDocument`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem(Box<ProblemDocument>);
+
 /// A problem document: what is wrong, where, and the fix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Problem {
+pub struct ProblemDocument {
     /// `urn:foreshard:problem:<kind>`; stable, for programs.
     #[serde(rename = "type")]
     kind: String,
@@ -49,7 +53,7 @@ impl Problem {
         if let Some(first) = title.get_mut(..1) {
             first.make_ascii_uppercase();
         }
-        Self {
+        Self(Box::new(ProblemDocument {
             kind: format!("urn:foreshard:problem:{kind}"),
             title,
             status: status.as_u16(),
@@ -57,7 +61,7 @@ impl Problem {
             fix: String::new(),
             errors: Vec::new(),
             retry_after_seconds: None,
-        }
+        }))
     }
 
     /// No such thing.
@@ -79,7 +83,7 @@ impl Problem {
     /// Adds what to do about it.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
-        self.fix = fix.into();
+        self.0.fix = fix.into();
         self
     }
 
@@ -87,14 +91,14 @@ impl Problem {
     #[must_use]
     pub fn issues(mut self, issues: impl IntoIterator<Item = (String, String)>) -> Self {
         let issue = |(path, message)| Issue { path, message };
-        self.errors.extend(issues.into_iter().map(issue));
+        self.0.errors.extend(issues.into_iter().map(issue));
         self
     }
 
     /// Says when to come again.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after_seconds = Some(seconds);
+        self.0.retry_after_seconds = Some(seconds);
         self
     }
 
@@ -134,9 +138,9 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
-        let retry_after = self.retry_after_seconds;
-        let mut response = (status, axum::Json(self)).into_response();
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::BAD_REQUEST);
+        let retry_after = self.0.retry_after_seconds;
+        let mut response = (status, axum::Json(self.0)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if let Some(seconds) = retry_after {

@@ -22,7 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     hub::Hub,
     limits::Limits,
-    problem::{Issue, Problem},
+    problem::{Issue, ProblemDocument},
 };
 
 #[derive(OpenApi)]
@@ -33,7 +33,7 @@ use crate::{
             are Unix seconds (UTC). Every error is a problem document (RFC 9457).",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    components(schemas(Problem, Issue)),
+    components(schemas(ProblemDocument, Issue)),
     tags(
         (name = "targets", description = "What is scaled, its load and its capacity"),
         (name = "recommendations", description = "What was decided and why"),

@@ -2,6 +2,7 @@
 
 mod api;
 mod bad_input;
+mod hosted;
 mod openapi;
 mod serving;
 mod uploads;
@@ -20,15 +21,15 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use crate::{
-    Admitted, Hub, Limits, Policies, Refused, Update, app,
+    Hub, Limits, Policies, Policy, Refused, Update, app,
     view::{Band, Objective, Part, Point, Target},
 };
 
-/// A policy host that takes every component that begins with `good`, and every config without `wrong`.
+/// A policy host that takes every component that begins with `good`.
 pub(crate) struct FakePolicies;
 
 impl Policies for FakePolicies {
-    fn admit(&self, component: &[u8]) -> Result<Admitted, Refused> {
+    fn admit(&self, component: &[u8]) -> Result<Arc<dyn Policy>, Refused> {
         if component == b"panic" {
             panic!("a fault in the host");
         }
@@ -37,42 +38,56 @@ impl Policies for FakePolicies {
                 kind: "not-wasm".to_owned(),
                 detail: "this is not WebAssembly".to_owned(),
                 fix: "build a component".to_owned(),
-                issues: vec![],
             });
         }
-        let name = String::from_utf8_lossy(component).into_owned();
-        Ok(Admitted {
-            digest: format!("sha256:{:064x}", component.len()),
-            descriptor: contract::Descriptor {
-                name,
-                version: "1.0.0".to_owned(),
-                summary: "Good.".to_owned(),
-                target_kinds: vec![],
-                actions: vec!["replicas".to_owned()],
-                config_schema: "{}".to_owned(),
-                memory_version: 0,
-            },
-        })
+        Ok(policy(&String::from_utf8_lossy(component)))
+    }
+}
+
+/// A policy that takes every config without `wrong`.
+#[derive(Debug)]
+struct FakePolicy {
+    digest: String,
+    descriptor: contract::Descriptor,
+}
+
+pub(crate) fn policy(name: &str) -> Arc<dyn Policy> {
+    Arc::new(FakePolicy {
+        digest: format!("sha256:{:064x}", name.len()),
+        descriptor: contract::Descriptor {
+            name: name.to_owned(),
+            version: "1.0.0".to_owned(),
+            summary: "Good.".to_owned(),
+            target_kinds: vec![],
+            actions: vec!["replicas".to_owned()],
+            config_schema: "{}".to_owned(),
+            memory_version: 0,
+        },
+    })
+}
+
+impl Policy for FakePolicy {
+    fn digest(&self) -> &str {
+        &self.digest
     }
 
-    fn configure(&self, _: &str, config: &str) -> Result<(), Refused> {
-        let config: Value = serde_json::from_str(config).unwrap();
-        if config.get("wrong").is_none() {
+    fn descriptor(&self) -> &contract::Descriptor {
+        &self.descriptor
+    }
+
+    fn configure(&self, config: &str, target_kind: &str) -> Result<(), Vec<contract::ConfigIssue>> {
+        assert_eq!(target_kind, "scale");
+        if !config.contains("wrong") {
             return Ok(());
         }
         let issue = |path: &str, message: &str| contract::ConfigIssue {
             path: path.to_owned(),
             message: message.to_owned(),
         };
-        Err(Refused::Bad {
-            kind: "invalid-config".to_owned(),
-            detail: "the policy refuses its config".to_owned(),
-            fix: String::new(),
-            issues: vec![
-                issue("wrong.a", "too large"),
-                issue("wrong.b", "not a number"),
-            ],
-        })
+        Err(vec![
+            issue("wrong.a", "too large"),
+            issue("wrong.b", "not a number"),
+        ])
     }
 }
 

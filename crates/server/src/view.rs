@@ -28,7 +28,7 @@ pub struct Target {
 pub struct Objective {
     /// Share of time that load may exceed capacity, 0..1.
     pub violation_budget: f64,
-    /// What was spent of it over the budget's window, 0..1.
+    /// Share of that budget that is gone over its window; above 1: overspent.
     pub budget_spent: f64,
     /// The usual utilisation, 0..1.
     pub target_utilization: f64,

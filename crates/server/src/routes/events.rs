@@ -17,7 +17,7 @@ use crate::{
     extract::{Scope, require_accepted},
     hub::Hub,
     metrics::Metrics,
-    problem::Problem,
+    problem::{Problem, ProblemDocument},
 };
 
 /// How long a client waits before it comes back.
@@ -30,8 +30,8 @@ const RETRY: Duration = Duration::from_secs(2);
     get, path = "/events", tag = "targets", operation_id = "listen", params(InNamespace),
     responses(
         (status = OK, body = String, content_type = "text/event-stream"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json",
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = SERVICE_UNAVAILABLE, body = ProblemDocument, content_type = "application/problem+json",
             description = "Too many listeners"),
     )
 )]

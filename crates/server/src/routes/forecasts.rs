@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Named;
 use crate::{
     extract::{Item, Params, Scope},
-    problem::Problem,
+    problem::{Problem, ProblemDocument},
     view::{Forecast, Level, Peak, Quantile, finite},
 };
 
@@ -35,7 +35,7 @@ pub(crate) struct ForecastList {
     get, path = "/forecasts/{name}", tag = "targets", operation_id = "get_forecasts", params(Named, Query),
     responses(
         (status = OK, body = ForecastList),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn get(

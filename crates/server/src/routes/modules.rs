@@ -17,7 +17,7 @@ use crate::{
     extract::{Component, Item, Scope, require_accepted},
     hub::Hub,
     policies::{StoreError, Stored},
-    problem::Problem,
+    problem::{Problem, ProblemDocument},
     view::PolicyModule,
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct PolicyModuleList {
     get, path = "/policymodules", tag = "policies", operation_id = "list_policy_modules", params(InNamespace),
     responses(
         (status = OK, body = PolicyModuleList),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn list(Scope(namespace): Scope) -> Json<PolicyModuleList> {
@@ -47,7 +47,7 @@ pub(crate) async fn list(Scope(namespace): Scope) -> Json<PolicyModuleList> {
     responses(
         (status = OK, body = PolicyModule, headers(("etag" = String, description = "The digest"))),
         (status = NOT_MODIFIED, description = "`If-None-Match` has the digest"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn get(
@@ -70,7 +70,7 @@ pub(crate) async fn get(
     params(Named),
     responses(
         (status = OK, body = [u8], content_type = "application/wasm"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn component(
@@ -97,10 +97,10 @@ pub(crate) async fn component(
     responses(
         (status = CREATED, body = PolicyModule, description = "Stored under a new name"),
         (status = OK, body = PolicyModule, description = "Stored in the place of another"),
-        (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json",
+        (status = UNPROCESSABLE_ENTITY, body = ProblemDocument, content_type = "application/problem+json",
             description = "It is not a policy that can run here, and why"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json",
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = SERVICE_UNAVAILABLE, body = ProblemDocument, content_type = "application/problem+json",
             description = "Too many uploads at this moment"),
     )
 )]
@@ -117,18 +117,16 @@ pub(crate) async fn put(
         return Err(StoreError::Builtin(name.to_string()).into());
     }
     let component = upload.bytes.clone();
-    let admitted = checked(&hub, move |policies| policies.admit(&component)).await?;
-    let module = PolicyModule {
-        name: name.to_string(),
-        digest: admitted.digest,
-        bytes: upload.bytes.len(),
-        builtin: false,
-        descriptor: admitted.descriptor.into(),
+    let (policies, metrics) = (Arc::clone(&hub.policies), hub.metrics.clone());
+    let admit = move || {
+        policies.admit(&component).map_err(|refused| {
+            metrics.refused(&refused);
+            refused.into()
+        })
     };
-    let stored = Stored {
-        module: module.clone(),
-        component: upload.bytes,
-    };
+    let policy = checked(&hub, admit).await?;
+    let stored = Stored::new(&name, upload.bytes, policy, false);
+    let module = stored.module.clone();
     let is_new = namespace.put_module(name, stored)?;
     let status = if is_new {
         StatusCode::CREATED
@@ -144,9 +142,9 @@ pub(crate) async fn put(
     params(Named),
     responses(
         (status = NO_CONTENT),
-        (status = CONFLICT, body = Problem, content_type = "application/problem+json",
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
             description = "A target follows it, or it is built in"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn delete(

@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 use super::Named;
 use crate::{
     board::Activation,
-    checking::checked,
+    checking::{checked, refused_config},
     extract::{Document, Item, Scope},
     hub::Hub,
-    problem::Problem,
+    problem::{Problem, ProblemDocument},
     view::PolicyState,
 };
 
@@ -37,7 +37,7 @@ fn empty_config() -> serde_json::Map<String, serde_json::Value> {
     get, path = "/targets/{name}/policy", tag = "policies", operation_id = "get_policy", params(Named),
     responses(
         (status = OK, body = PolicyState),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn get(
@@ -55,9 +55,9 @@ pub(crate) async fn get(
     request_body = PolicyRequest,
     responses(
         (status = OK, body = PolicyState),
-        (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json",
+        (status = UNPROCESSABLE_ENTITY, body = ProblemDocument, content_type = "application/problem+json",
             description = "The config is not right: each fault with its path"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn put(
@@ -78,14 +78,15 @@ pub(crate) async fn put(
         .fix("upload it first, or choose one of the list of policy modules")
         .issues([("module".to_owned(), message)])
     })?;
-    let digest = stored.module.digest.clone();
     let config = serde_json::Value::Object(request.config);
-    let text = config.to_string();
-    let asked = digest.clone();
-    checked(&hub, move |policies| policies.configure(&asked, &text)).await?;
+    let (policy, text) = (Arc::clone(&stored.policy), config.to_string());
+    let kind = board.target().kind.clone();
+    let configure = move || policy.configure(&text, &kind).map_err(refused_config);
+    checked(&hub, configure).await?;
+    let policy = Arc::clone(&stored.policy);
     let activation = Activation {
         module: request.module,
-        digest,
+        policy,
         config,
     };
     Ok(Json(namespace.ask_policy(&board, activation)))

@@ -10,7 +10,7 @@ use super::{InNamespace, query};
 use crate::{
     decisions::Filter,
     extract::{Params, Scope},
-    problem::Problem,
+    problem::{Problem, ProblemDocument},
     view::{Recommendation, RecommendationDetail},
 };
 
@@ -54,7 +54,7 @@ pub(crate) struct RecommendationPage {
     params(InNamespace, Query),
     responses(
         (status = OK, body = RecommendationPage),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn list(
@@ -111,7 +111,7 @@ pub(crate) struct DetailQuery {
     params(InNamespace, ("id" = u64, Path, description = "Its id"), DetailQuery),
     responses(
         (status = OK, body = RecommendationDetail),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn get(

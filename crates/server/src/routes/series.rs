@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{Named, query};
 use crate::{
     extract::{Item, Params, Scope},
-    problem::Problem,
+    problem::{Problem, ProblemDocument},
     view::Columns,
 };
 
@@ -43,7 +43,7 @@ pub(crate) struct SeriesList {
     get, path = "/targets/{name}/series", tag = "targets", operation_id = "get_series", params(Named, Query),
     responses(
         (status = OK, body = SeriesList),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn get(

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{InNamespace, Named};
 use crate::{
     extract::{Item, Scope},
-    problem::Problem,
+    problem::{Problem, ProblemDocument},
     view::Target,
 };
 
@@ -24,7 +24,7 @@ pub(crate) struct TargetList {
     get, path = "/targets", tag = "targets", operation_id = "list_targets", params(InNamespace),
     responses(
         (status = OK, body = TargetList),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn list(Scope(namespace): Scope) -> Json<TargetList> {
@@ -38,7 +38,7 @@ pub(crate) async fn list(Scope(namespace): Scope) -> Json<TargetList> {
     get, path = "/targets/{name}", tag = "targets", operation_id = "get_target", params(Named),
     responses(
         (status = OK, body = Target),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn get(
