@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Errors halve in weight over this share of their span.
-const RECENT_HALF: f64 = 1.0;
+const RECENT_HALF: f64 = 0.35;
 
 /// Which bins after the last known one a window touches, both counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

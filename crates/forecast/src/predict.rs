@@ -11,7 +11,7 @@ use crate::{
     peaks::{self, Bins},
     pool::Point,
     series::{Sample, Series},
-    spread::{interpolate, middle_share},
+    spread::{interpolate, middle_share, tens_beyond_p90},
     track::Track,
 };
 
@@ -410,7 +410,9 @@ impl<'a> Present<'a> {
             let error = 0.5 * (own + alike) - middle_share(level) * centre;
             let half = middle + (1.0 - middle_share(0.5)) * centre * pool.level(middle);
             let value = middle + error * pool.level(middle);
+            // Up to P90 windows speak for themselves; above they are few, and the clock time helps.
             let (share, usual) = self.by_clock(ahead, time, level);
+            let share = share * tens_beyond_p90(level).clamp(0.0, 1.0);
             pooled.unit * (half + (1.0 - share) * (value - half) + share * usual)
         };
         (levels.iter().map(value).collect(), to)

@@ -140,11 +140,16 @@ impl Spread {
         let Some(clock) = &self.clock else {
             return (0.0, 0.0);
         };
-        let tail = ((0.1 / (1.0 - level).max(1e-9)).log10()).clamp(0.0, 1.0);
+        let tail = tens_beyond_p90(level).clamp(0.0, 1.0);
         let most = CLOCK_SHARE + (CLOCK_SHARE_TAIL - CLOCK_SHARE) * tail;
         let share = most * (1.0 - (-(bins as f64) / (CLOCK_DAYS * self.day as f64)).exp());
         (share, clock.above_median(bin_of_day, rest, level))
     }
+}
+
+/// Factors of ten by which `level` is rarer than P90: 1 at P99.
+pub(crate) fn tens_beyond_p90(level: f64) -> f64 {
+    (0.1 / (1.0 - level).max(1e-9)).log10()
 }
 
 /// How much of the errors' median is taken back at `level`: the middle is corrected by half of it, since it is itself
