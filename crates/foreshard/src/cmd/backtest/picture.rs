@@ -12,6 +12,8 @@ use super::table::{chosen_percent, seconds};
 const SIZE: (u32, u32) = (960, 600);
 /// A share of time over capacity below this is drawn here, since a logarithm has no zero.
 const LEAST_SHARE: f64 = 0.0001;
+/// Labels are at least this share of the width apart.
+const LABEL_SHARE: f64 = 0.06;
 const FONT: &str = "sans-serif";
 /// Colours that are told apart by people who see red and green alike.
 const COLORS: [RGBColor; 3] = [
@@ -36,6 +38,22 @@ fn points(curve: &Curve) -> impl Iterator<Item = (f64, f64)> {
             figures.over_capacity_share.max(LEAST_SHARE),
         )
     })
+}
+
+/// The knob at each point that is at least `apart` in cost from the one labelled before it.
+fn labels(curve: &Curve, apart: f64) -> impl Iterator<Item = (String, (f64, f64))> {
+    let mut last = f64::INFINITY;
+    curve
+        .points
+        .iter()
+        .zip(points(curve))
+        .filter_map(move |(point, at)| {
+            if (last - at.0).abs() < apart {
+                return None;
+            }
+            last = at.0;
+            Some((chosen_percent(point.knob), at))
+        })
 }
 
 /// The costs that are drawn: all of the user's policy, and of the others what lies near.
@@ -110,11 +128,12 @@ fn draw(svg: &mut String, sweep: &Sweep) -> Result<(), Box<dyn std::error::Error
                 .map(|&point| Circle::new(point, width + 1, color.filled())),
         )?;
         if place == 0 {
-            chart.draw_series(curve.points.iter().zip(points(curve)).map(|(point, at)| {
-                let label = chosen_percent(point.knob);
-                EmptyElement::at(at)
-                    + Text::new(label, (6, -16), (FONT, 13).into_font().color(&color))
-            }))?;
+            chart.draw_series(labels(curve, LABEL_SHARE * (costs.end - costs.start)).map(
+                |(text, at)| {
+                    let style = (FONT, 13).into_font().color(&color);
+                    EmptyElement::at(at) + Text::new(text, (6, -16), style)
+                },
+            ))?;
         }
     }
     chart
