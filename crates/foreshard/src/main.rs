@@ -1,55 +1,116 @@
 //! The command line: wiring only.
 #![forbid(unsafe_code)]
 
+mod bound;
 mod cmd;
 mod output;
+mod reading;
+mod zone;
 
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use foreshard_policy::jail;
+use tracing_subscriber::EnvFilter;
+
+use output::Format;
 
 /// Keeps Vitess, and anything else with a scale, ahead of its load.
+///
+/// Foreshard learns a load from its history, forecasts it with calibrated quantiles, asks a policy (a WebAssembly
+/// component, built in or yours) and guards what it says. `demo` shows all of it at once; `backtest` replays your own
+/// history and compares the outcome with what other autoscalers would have made of it.
 #[derive(Debug, Parser)]
-#[command(name = "foreshard", version, propagate_version = true, after_help = output::EXIT_CODES_HELP)]
+#[command(
+    name = "foreshard",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+#[command(before_long_help = EXAMPLES, after_help = output::EXIT_CODES_HELP)]
 struct Cli {
-    /// How results are printed: `table` for people, `json` for programs.
-    #[arg(long, short, global = true, value_enum, default_value_t)]
-    output: output::Format,
+    /// How results are printed: `table` for people, `json` for programs [default: table; `forecast` prints json unless
+    /// in a terminal].
+    #[arg(long, short, global = true, value_enum)]
+    output: Option<Format>,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Backtest(Box<cmd::backtest::Args>),
     Demo(cmd::demo::Args),
-    Evaluate(cmd::evaluate::Args),
+    Backtest(Box<cmd::backtest::Args>),
     Forecast(cmd::forecast::Args),
+    Evaluate(cmd::evaluate::Args),
     Policy(cmd::policy::Args),
     /// Print a completion script for a shell.
+    #[command(after_help = COMPLETION_HELP)]
     Completion {
         /// The shell.
         shell: clap_complete::Shell,
     },
 }
 
+const EXAMPLES: &str = "\
+First steps:
+  foreshard demo
+      a simulated Vitess cluster under a real load, live
+  foreshard backtest --trace load.csv.gz --lag 10m
+      your load, replayed: harm and cost beside those of other autoscalers
+  foreshard forecast --input load.csv.gz --peak 10m/5m
+      the next day, and the highest load that an action must cover
+  foreshard policy check mine.wasm
+      what a policy of yours imports, needs and costs";
+
+const COMPLETION_HELP: &str = "\
+Install it for good:
+  bash  foreshard completion bash > ~/.local/share/bash-completion/completions/foreshard
+  zsh   foreshard completion zsh > ~/.zfunc/_foreshard     (with fpath+=~/.zfunc before compinit)
+  fish  foreshard completion fish > ~/.config/fish/completions/foreshard.fish";
+
 fn main() -> ExitCode {
+    // The policy host compiles uploads in a child that is this same program.
+    if jail::is_child(std::env::args_os().nth(1)) {
+        return jail::child_main();
+    }
+    output::end_quietly_on_closed_pipe();
     let cli = Cli::parse();
-    let result = match cli.command {
-        Command::Backtest(args) => cmd::backtest::run(*args, cli.output),
-        Command::Demo(args) => cmd::demo::run(args, cli.output),
-        Command::Evaluate(args) => cmd::evaluate::run(args, cli.output),
-        Command::Forecast(args) => cmd::forecast::run(args, cli.output),
-        Command::Policy(args) => cmd::policy::run(args, cli.output),
+    log_to_stderr();
+    run(cli).unwrap_or_else(|error| output::fail(&error))
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let output = cli.output.unwrap_or_default();
+    match cli.command {
+        Command::Demo(args) => cmd::demo::run(args, output),
+        Command::Backtest(args) => cmd::backtest::run(*args, output),
+        Command::Forecast(args) => {
+            let piped = if io::stdout().is_terminal() {
+                Format::Table
+            } else {
+                Format::Json
+            };
+            cmd::forecast::run(args, cli.output.unwrap_or(piped))
+        }
+        Command::Evaluate(args) => cmd::evaluate::run(args, output),
+        Command::Policy(args) => cmd::policy::run(args, output),
         Command::Completion { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "foreshard",
-                &mut std::io::stdout(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "foreshard", &mut script);
+            output::text(&String::from_utf8_lossy(&script))?;
             Ok(ExitCode::SUCCESS)
         }
-    };
-    result.unwrap_or_else(|error| output::fail(&error))
+    }
+}
+
+/// Warnings, or what `RUST_LOG` asks for; never on standard output, which belongs to results.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
 }

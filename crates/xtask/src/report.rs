@@ -12,8 +12,9 @@ use crate::shell;
 const LEFT_OUT: &str = "LEFT OUT: ";
 
 /// Collects the outcomes of steps.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Report {
+    begun: Instant,
     passed: u64,
     failed: Vec<String>,
     ignored: u64,
@@ -30,6 +31,18 @@ struct Counts {
 }
 
 impl Report {
+    /// Nothing yet; the time runs from here.
+    pub(crate) fn begin_all() -> Self {
+        Self {
+            begun: Instant::now(),
+            passed: 0,
+            failed: Vec::new(),
+            ignored: 0,
+            left_out: Vec::new(),
+            lines: Vec::new(),
+        }
+    }
+
     /// Runs a step that counts as one test. Whether it passed.
     pub(crate) fn check(&mut self, name: &str, step: impl FnOnce() -> anyhow::Result<()>) -> bool {
         let begun = self.begin(name);
@@ -94,7 +107,12 @@ impl Report {
         };
         let skipped = self.ignored + self.left_out.len() as u64;
         let (passed, failed) = (self.passed, self.failed.len());
-        println!("test result: {verdict}. {passed} passed; {failed} failed; {skipped} ignored");
+        let seconds = self.begun.elapsed().as_secs_f64();
+        // In the words of cargo's own test harness, which whoever reads logs knows.
+        println!(
+            "test result: {verdict}. {passed} passed; {failed} failed; {skipped} ignored; \
+             0 measured; 0 filtered out; finished in {seconds:.2}s"
+        );
         if self.failed.is_empty() {
             ExitCode::SUCCESS
         } else {

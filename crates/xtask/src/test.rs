@@ -16,7 +16,7 @@ const DENY_VERSION: &str = "0.20.2";
 
 /// Runs all of it; goes on after a failure wherever what follows can still tell something.
 pub(crate) fn run(fast: bool) -> anyhow::Result<ExitCode> {
-    let mut report = Report::default();
+    let mut report = Report::begin_all();
     report.check("format", || {
         shell::run(&mut shell::cargo(["fmt", "--all", "--check"]))
     });
