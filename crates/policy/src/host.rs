@@ -61,6 +61,27 @@ impl HostConfig {
         }
     }
 
+    /// The same with machine code kept where this user's caches are (`$XDG_CACHE_HOME`, else `~/.cache`), when that is a
+    /// place that only this user can write.
+    #[must_use]
+    pub fn with_user_cache(self) -> Self {
+        let variable = |name| std::env::var_os(name).map(PathBuf::from);
+        let base = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
+        match base.filter(|base| base.is_absolute()) {
+            Some(base) => {
+                let directory = base.join("foreshard").join("policies");
+                match cache::make_private(&directory) {
+                    Ok(()) => self.with_cache(directory),
+                    Err(error) => {
+                        tracing::info!(%error, "compiled policies are not kept");
+                        self
+                    }
+                }
+            }
+            None => self,
+        }
+    }
+
     /// The same with machine code kept in `directory`.
     #[must_use]
     pub fn with_cache(mut self, directory: PathBuf) -> Self {

@@ -90,7 +90,8 @@ pub struct CallLimits {
     pub evaluate_fuel: u64,
     /// Fuel of instantiation, and of `describe` and `configure` each.
     pub check_fuel: u64,
-    /// Wall time of any call; a guard against what fuel does not measure.
+    /// Wall time of any call: a guard against what fuel does not measure. Long enough for fuel to run out first on a
+    /// busy machine, because fuel is the same in every run and time is not.
     pub deadline_ms: u64,
     /// The guest's stack.
     pub stack_bytes: u64,
@@ -165,7 +166,7 @@ impl Default for Limits {
             call: CallLimits {
                 evaluate_fuel: 200_000_000,
                 check_fuel: 50_000_000,
-                deadline_ms: 250,
+                deadline_ms: 1_000,
                 stack_bytes: 512 * KIB,
                 copied_out_bytes: 4 * MIB,
                 log_lines: 100,
@@ -229,7 +230,7 @@ mod tests {
             "interpreter.component_bytes = 33554432",
             "interpreter.function_body_bytes = 524288",
             "interpreter.memory_bytes = 268435456",
-            "call.deadline_ms = 250",
+            "call.deadline_ms = 1000",
             "answer.memory_bytes = 4096",
         ] {
             assert!(
