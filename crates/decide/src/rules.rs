@@ -12,7 +12,7 @@ pub struct Rules {
     pub tolerance: f64,
     /// Seconds for which a decrease waits, as in HPA; the reactive rule takes the action's lead where that is longer.
     pub stabilization: Seconds,
-    /// Seconds for which a decrease waits while a forecast decides: it looks ahead further than HPA, so it can wait longer.
+    /// Seconds for which a decrease waits while a forecast decides, or a quarter of the action's lead where that is longer.
     pub hold: Seconds,
     /// How much may be added within a period; none: as much as is wanted.
     pub increase: Option<StepLimit>,
