@@ -143,23 +143,24 @@ function path(forecast: Forecast | undefined, q: number): (number | null)[] {
   return nearest?.values ?? [];
 }
 
+/** What had been forecast, what is forecast now, and on top of both the load. */
 function loadData({ columns, forecast, now, span }: Scene): uPlot.AlignedData {
-  const past: uPlot.AlignedData = [columns.at, columns.demand, columns.expected_middle, columns.expected_high];
-  if (!forecast) return [...past, columns.at.map(() => null), columns.at.map(() => null)] as uPlot.AlignedData;
-  const [middle, high] = [path(forecast, 0.5), path(forecast, 0.9)];
-  const at = middle.map((_, i) => forecast.start + (i + 0.5) * forecast.step_seconds);
-  const shown = at.flatMap((it, i) => (it >= now && it <= now + span.ahead ? [i] : []));
-  const future: uPlot.AlignedData = [
-    shown.map((i) => at[i] as number),
-    shown.map((i) => middle[i] ?? null),
-    shown.map((i) => high[i] ?? null),
-  ];
-  return uPlot.join([past, future]);
+  const { at, demand, expected_middle: middle, expected_high: high } = columns;
+  const [next, nextHigh] = [path(forecast, 0.5), path(forecast, 0.9)];
+  const start = forecast?.start ?? 0;
+  const step = forecast?.step_seconds ?? 0;
+  const times = next.map((_, i) => start + (i + 0.5) * step);
+  const shown = times.flatMap((it, i) => (it >= now && it <= now + span.ahead ? [i] : []));
+  return uPlot.join([
+    [at, middle, high],
+    [shown.map((i) => times[i] ?? 0), shown.map((i) => next[i] ?? null), shown.map((i) => nextHigh[i] ?? null)],
+    [at, demand],
+  ]);
 }
 
 function capacityData({ columns, part }: Scene): uPlot.AlignedData {
   const asked = columns.wanted.map((count) => count * part.capacity_per_replica);
-  return [columns.at, columns.demand, columns.capacity, asked];
+  return [columns.at, columns.capacity, asked, columns.demand];
 }
 
 /** Both charts. */
@@ -172,24 +173,24 @@ export class Charts {
       new Chart(
         load,
         () => [
-          line("load", "--load"),
           line("forecast for then", "--forecast", { width: 1 }),
           line("its P90", "--forecast", { width: 0.5 }),
           line("forecast from now", "--forecast", { width: 1, dash: [5, 3], spanGaps: true }),
           line("P90 from now", "--forecast", { width: 0.5, dash: [5, 3], spanGaps: true }),
+          line("load", "--load"),
         ],
         () => [
-          { series: [3, 2], fill: colour("--band") },
-          { series: [5, 4], fill: colour("--band") },
+          { series: [2, 1], fill: colour("--band") },
+          { series: [4, 3], fill: colour("--band") },
         ],
         loadData,
       ),
       new Chart(
         capacity,
         () => [
-          line("load", "--load"),
           line("capacity ready", "--capacity", { ...stepped(), fill: colour("--capacity-fill") }),
           line("capacity asked for", "--asked", { ...stepped(), width: 1, dash: [3, 3] }),
+          line("load", "--load"),
         ],
         () => [],
         capacityData,

@@ -28,8 +28,8 @@ export class PolicyPanel {
   }
 
   async loadModules(choose?: string): Promise<void> {
-    const chosen = choose ?? this.module.value;
     this.modules = await this.api.modules();
+    const chosen = choose ?? this.module.value;
     this.module.replaceChildren(
       ...this.modules.map((it) => h("option", { value: it.name }, it.builtin ? `${it.name} (built in)` : it.name)),
     );
@@ -87,6 +87,7 @@ export class PolicyPanel {
     const button = h("button", { type: "button" }, `Let ${name} act`);
     button.addEventListener("click", () => {
       this.module.value = name;
+      this.describe();
       void this.reporting(() => this.activate());
     });
     const about = module.descriptor;
