@@ -1,5 +1,10 @@
 //! What the platform adds to one evaluation, measured beside wasmtime alone in the same run, and what a second thread
 //! gives: `cargo bench -p foreshard-policy --features raw`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a benchmark may fail loudly"
+)]
 
 #[path = "../tests/support/mod.rs"]
 #[allow(unused, reason = "the tests use more of it")]

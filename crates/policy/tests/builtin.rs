@@ -1,4 +1,9 @@
 //! The built-in policies through the whole path: jail, cache, fresh instances.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "these are tests, and so are their helpers"
+)]
 
 mod support;
 

@@ -2,6 +2,11 @@
 //!
 //! `foreshard policy test builtin:NAME --fixture policies/NAME/fixtures` shows the same with every difference, and
 //! writes new verdicts with `--bless`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "these are tests, and so are their helpers"
+)]
 
 use std::{fs, path::Path};
 

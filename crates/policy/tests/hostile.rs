@@ -1,4 +1,9 @@
 //! Policies that misbehave while they run: each is stopped, says why, and leaves the next evaluation alone.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "these are tests, and so are their helpers"
+)]
 
 mod support;
 

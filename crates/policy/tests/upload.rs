@@ -1,4 +1,9 @@
 //! What is refused before it runs, in the words that its author reads.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "these are tests, and so are their helpers"
+)]
 
 mod support;
 
