@@ -73,6 +73,8 @@ impl UserPolicy {
     /// The head-room that reactive scaling needs in `world` to keep the budget; none where too little is known.
     pub(crate) fn advise(&self, world: &World) -> Option<f64> {
         let target = Aims::default().target_utilization;
-        advised_headroom(world.series(), world.lag_seconds(), target, self.budget)
+        // What is advised must not know the run that it is advised for.
+        let history = world.series().until(world.time(world.run_start()));
+        advised_headroom(&history, world.lag_seconds(), target, self.budget)
     }
 }
