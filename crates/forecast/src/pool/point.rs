@@ -1,0 +1,61 @@
+//! The pool's forecast from one origin.
+
+use super::{Fitted, Inverse, Kind, Seasonal};
+use crate::{
+    features::{WINDOWS_MAX, correction},
+    grid,
+};
+
+/// The pool at one origin.
+pub(crate) struct Point<'a> {
+    pub(crate) horizons: &'a [usize],
+    pub(crate) windows: &'a [usize],
+    pub(crate) seasonals: &'a [Seasonal],
+    pub(crate) fitted: &'a [Fitted],
+    pub(crate) inverse: Inverse,
+    /// Mean residuals per seasonal.
+    pub(crate) features: Vec<[f64; WINDOWS_MAX]>,
+    /// Last hour's and day's mean and the last value.
+    pub(crate) levels: [f64; 3],
+}
+
+impl Point<'_> {
+    /// The pooled forecast `bins` ahead, given the bases of that bin.
+    pub(crate) fn forecast(&self, bins: usize, base: impl Fn(usize) -> f64) -> f64 {
+        let (low, high, share) = grid::between(self.horizons, bins);
+        let upper = self.at(high, &base);
+        if low == high {
+            return upper;
+        }
+        let lower = self.at(low, &base);
+        lower + (upper - lower) * share
+    }
+
+    fn at(&self, horizon: usize, base: &impl Fn(usize) -> f64) -> f64 {
+        let fitted = &self.fitted[horizon];
+        let windows = self.windows.len();
+        let value = |kind: Kind| match kind {
+            Kind::Corrected(s) | Kind::Plain(s) => {
+                let base = base(s);
+                if !base.is_finite() {
+                    return self.levels[2];
+                }
+                let moved = if matches!(kind, Kind::Corrected(_)) {
+                    let coefficients = &fitted.coefficients[s][..windows];
+                    correction(&self.features[s][..windows], coefficients)
+                } else {
+                    0.0
+                };
+                self.inverse.load(self.seasonals[s].space, base + moved)
+            }
+            Kind::HourLevel => self.levels[0],
+            Kind::DayLevel => self.levels[1],
+            Kind::Last => self.levels[2],
+        };
+        fitted
+            .weights
+            .iter()
+            .map(|&(kind, weight)| weight * value(kind))
+            .sum()
+    }
+}
