@@ -38,6 +38,8 @@ struct Lines {
     policy: ProgressBar,
     parts: Vec<ProgressBar>,
     last: ProgressBar,
+    /// Lines that never change; they vanish with their handles.
+    _fixed: [ProgressBar; 2],
 }
 
 impl Screen {
@@ -130,6 +132,7 @@ impl Lines {
             policy,
             parts,
             last,
+            _fixed: [served, head],
         }
     }
 
@@ -220,18 +223,10 @@ fn coming(forecast: &Forecast, lag_seconds: i64) -> String {
 }
 
 fn decision(now: i64, outcome: &Outcome) -> String {
-    let explanation = &outcome.record.explanation;
-    let changed = explanation
-        .parts
-        .iter()
-        .filter(|part| part.before != part.wanted);
+    let parts = outcome.record.explanation.parts.iter();
+    let changed = parts.filter(|part| part.before != part.wanted);
     let changed: Vec<String> = changed
-        .map(|part| {
-            format!(
-                "{} {} → {}: {}",
-                part.part, part.before, part.wanted, part.summary
-            )
-        })
+        .map(|part| format!("{}: {}", part.part, part.summary))
         .collect();
     format!("{}  {}", time(now), changed.join("; "))
 }
