@@ -15,7 +15,9 @@ pub(crate) const BUILTIN: &str = "builtin:";
 /// A host that compiles components in a child of this program.
 pub(crate) fn host() -> anyhow::Result<Arc<Host>> {
     let compiler = Compiler::this_program().context("finding this program's own file")?;
-    Ok(Arc::new(Host::new(HostConfig::new(compiler).with_user_cache())?))
+    Ok(Arc::new(Host::new(
+        HostConfig::new(compiler).with_user_cache(),
+    )?))
 }
 
 /// Loads `builtin:NAME` or a component's file, in the tier that it fits.

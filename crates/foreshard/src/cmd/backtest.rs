@@ -186,7 +186,9 @@ fn judge(args: &Args, one: &Prepared, user: &mut UserPolicy) -> anyhow::Result<J
         report: Report::new(&one.name, &user.name, &one.world, &run, &one.peers),
         acted_share: trust.share(),
         predictable: trust.predictable(),
-        advised_headroom: (!trust.predictable()).then(|| user.advise(&one.world)).flatten(),
+        advised_headroom: (!trust.predictable())
+            .then(|| user.advise(&one.world))
+            .flatten(),
     })
 }
 
