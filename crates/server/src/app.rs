@@ -13,7 +13,7 @@ use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 
 use crate::{console, guard, hub::Hub, metrics, problem, routes};
 
-/// Everything that the server answers, as a service: [`crate::serve`] puts it behind a listener, tests call it.
+/// Everything that the server answers, as a service: [`crate::serve()`] puts it behind a listener, tests call it.
 pub fn app(hub: Arc<Hub>) -> Router {
     let (api, document) = routes::api(&hub.limits).split_for_parts();
     let document = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());

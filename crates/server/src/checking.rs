@@ -6,22 +6,21 @@ use axum::http::StatusCode;
 
 use foreshard_decide::contract::ConfigIssue;
 
-use crate::{hub::Hub, policies::Refused, problem::Problem};
+use tokio::sync::Semaphore;
 
-/// Runs work of the policy host that may take seconds, a bounded number at a time. If the client leaves, it still
+use crate::{policies::Refused, problem::Problem};
+
+/// Runs work of the policy host that may take seconds, as much of it at a time as there are places. If the client leaves, it still
 /// ends by itself and holds its place until then.
 pub(crate) async fn checked<T: Send + 'static>(
-    hub: &Arc<Hub>,
+    places: &Arc<Semaphore>,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     let stopping = |_| {
         let detail = "the server is about to stop";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", detail)
     };
-    let permit = Arc::clone(&hub.checks)
-        .acquire_owned()
-        .await
-        .map_err(stopping)?;
+    let permit = Arc::clone(places).acquire_owned().await.map_err(stopping)?;
     let task = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         work()

@@ -1,7 +1,7 @@
 //! The HTTP API and the console's files.
 //!
 //! [`Hub`] holds what is served; whoever evaluates targets feeds it through [`Namespace::publish`] and asks it with
-//! [`Namespace::asked_policy`] whether another policy is to be followed. [`app`] is the service, [`serve`] puts it
+//! [`Namespace::asked_policy`] whether another policy is to be followed. [`app()`] is the service, [`serve()`] puts it
 //! behind a listener. Nothing here decides anything.
 #![forbid(unsafe_code)]
 

@@ -13,15 +13,17 @@ pub struct Limits {
     pub component_bytes_max: usize,
     /// Components that are received or wait for their check at one time.
     pub uploads_max: usize,
-    /// Components that are checked, or policies that are configured, at one time.
+    /// Components that are checked at one time; each may take as long as its tier lets a compiler run.
     pub checks_max: usize,
+    /// Policies that are asked about a config at one time.
+    pub questions_max: usize,
     /// Modules in a namespace, and the bytes of all of them.
     pub modules_max: usize,
     /// See `modules_max`.
     pub modules_bytes_max: usize,
     /// From the request's head to the answer's head.
     pub request_timeout: Duration,
-    /// The same for an upload.
+    /// The same for an upload; longer than a compiler may run.
     pub upload_timeout: Duration,
     /// Listeners to events at one time.
     pub listeners_max: usize,
@@ -42,10 +44,11 @@ impl Limits {
         component_bytes_max: 32 << 20,
         uploads_max: 4,
         checks_max: 2,
+        questions_max: 2,
         modules_max: 64,
         modules_bytes_max: 256 << 20,
         request_timeout: Duration::from_secs(15),
-        upload_timeout: Duration::from_secs(60),
+        upload_timeout: Duration::from_secs(150),
         listeners_max: 64,
         heartbeat: Duration::from_secs(10),
         drain: Duration::from_secs(5),

@@ -124,7 +124,7 @@ pub(crate) async fn put(
             refused.into()
         })
     };
-    let policy = checked(&hub, admit).await?;
+    let policy = checked(&hub.checks, admit).await?;
     let stored = Stored::new(&name, upload.bytes, policy, false);
     let module = stored.module.clone();
     let is_new = namespace.put_module(name, stored)?;

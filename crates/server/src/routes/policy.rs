@@ -82,7 +82,7 @@ pub(crate) async fn put(
     let (policy, text) = (Arc::clone(&stored.policy), config.to_string());
     let kind = board.target().kind.clone();
     let configure = move || policy.configure(&text, &kind).map_err(refused_config);
-    checked(&hub, configure).await?;
+    checked(&hub.questions, configure).await?;
     let policy = Arc::clone(&stored.policy);
     let activation = Activation {
         module: request.module,

@@ -152,3 +152,55 @@ async fn many_uploads_at_once_are_turned_away() {
     assert_eq!(refused.problem().1, "too-many-uploads");
     assert!(refused.headers.contains_key(header::RETRY_AFTER));
 }
+
+/// A host that is busy with each component until it is told to go on.
+struct SlowPolicies(std::sync::Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl Policies for SlowPolicies {
+    fn admit(&self, _: &[u8]) -> Result<Arc<dyn Policy>, Refused> {
+        let go_on = self
+            .0
+            .lock()
+            .map_err(|error| Refused::Unavailable(error.to_string()))?;
+        go_on
+            .recv()
+            .map_err(|error| Refused::Unavailable(error.to_string()))?;
+        Ok(policy("slow"))
+    }
+}
+
+#[tokio::test]
+async fn components_that_take_long_to_check_stall_nothing_else() {
+    let (go_on, waits) = std::sync::mpsc::channel();
+    let slow = Arc::new(SlowPolicies(waits.into()));
+    let hub = Hub::new(slow, ["demo".parse().unwrap()], vec![], Limits::DEFAULT);
+    let demo = hub.namespace(&"demo".parse().unwrap()).unwrap();
+    demo.publish(Update {
+        target: target("shop"),
+        points: vec![],
+        forecasts: None,
+        decision: None,
+    });
+    demo.install("builtin".parse().unwrap(), "good".into(), &FakePolicies)
+        .unwrap();
+    let bombs: Vec<_> = (0..Limits::DEFAULT.uploads_max)
+        .map(|n| {
+            let hub = Arc::clone(&hub);
+            tokio::spawn(async move { upload(&hub, &format!("bomb-{n}"), "bomb").await.status })
+        })
+        .collect();
+    while hub.uploads.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(get(&hub, "~/targets").await.status, StatusCode::OK);
+    let activated = put_policy(&hub, r#"{"module": "builtin"}"#).await;
+    assert_eq!(activated.status, StatusCode::OK, "{}", activated.text);
+    assert_eq!(
+        upload(&hub, "mine", "good").await.problem().1,
+        "too-many-uploads"
+    );
+    for bomb in bombs {
+        go_on.send(()).unwrap();
+        assert_eq!(bomb.await.unwrap(), StatusCode::CREATED);
+    }
+}
