@@ -1,7 +1,7 @@
 //! How a scaling policy is judged on a recorded load: the replay model, version 1.
 //!
 //! A [`World`] is one trace at one lag: the demand at each whole minute of its second half, what a policy may see of it,
-//! and how much one instance serves. [`play`] lives a [`Scaler`] through it and gives the [`Run`]; [`Peers`] are the
+//! and how much one instance serves. [`play()`] lives a [`Scaler`] through it and gives the [`Run`]; [`Peers`] are the
 //! policies every result is held against; [`Report`] puts both into [`Figures`]; [`Summary`] joins several traces; and
 //! [`Timeline`] holds what is needed to recompute every figure of the user's policy.
 //!
