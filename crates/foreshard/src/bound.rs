@@ -65,7 +65,8 @@ pub(crate) fn name(policy: &str) -> String {
     }
 }
 
-/// One policy with its configuration, asked by the engine.
+/// One policy with its configuration, asked by the engine. A copy asks the same module.
+#[derive(Clone)]
 pub(crate) struct Bound {
     host: Arc<Host>,
     module: Arc<Module>,

@@ -24,7 +24,9 @@ fn shared(limits: &Limits) -> Config {
         .wasm_function_references(false)
         .wasm_exceptions(false)
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
+        // wasmtime's own adapters copy from one memory to another where a component is made of several, as what
+        // `componentize-qjs` builds is; `inspect` holds the modules of the guest to one memory each.
+        .wasm_multi_memory(true)
         .wasm_stack_switching(false)
         .wasm_custom_page_sizes(false)
         .wasm_wide_arithmetic(false);
@@ -72,4 +74,40 @@ fn pool(limits: &Limits, concurrency: u32) -> PoolingAllocationConfig {
             Enabled::No
         });
     pool
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn components_inside_a_component_can_hand_each_other_strings() {
+        let composed = wat::parse_str(
+            r#"(component
+                (component $callee
+                    (core module $m
+                        (memory (export "memory") 1)
+                        (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 16))
+                        (func (export "take") (param i32 i32)))
+                    (core instance $i (instantiate $m))
+                    (func (export "take") (param "text" string)
+                        (canon lift (core func $i "take") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))
+                (component $caller
+                    (import "take" (func $take (param "text" string)))
+                    (core module $memory (memory (export "memory") 1))
+                    (core instance $memory (instantiate $memory))
+                    (core func $lowered (canon lower (func $take) (memory (core memory $memory "memory"))))
+                    (core module $m
+                        (import "" "take" (func $take (param i32 i32)))
+                        (func (export "run") (call $take (i32.const 0) (i32.const 4))))
+                    (core instance $i (instantiate $m (with "" (instance (export "take" (func $lowered))))))
+                    (func (export "run") (canon lift (core func $i "run"))))
+                (instance $callee (instantiate $callee))
+                (instance $caller (instantiate $caller (with "take" (func $callee "take"))))
+                (export "run" (func $caller "run")))"#,
+        )
+        .unwrap();
+        let engine = compiling(&Limits::default()).unwrap();
+        engine.precompile_component(&composed).unwrap();
+    }
 }

@@ -191,12 +191,18 @@ pub fn child_main() -> ExitCode {
         eprintln!("limits can't be set: {error}");
         return ExitCode::from(NO_LIMITS);
     }
-    match run(&limits) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    // A panic of the compiler would come back with every try: it is a refusal like any other.
+    std::panic::set_hook(Box::new(|panic| {
+        let said = panic.payload_as_str().unwrap_or("it did not say why");
+        eprintln!("the compiler gave up: {said}");
+    }));
+    match std::panic::catch_unwind(|| run(&limits)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
             eprintln!("{error:#}");
             ExitCode::from(COMPILE_FAILED)
         }
+        Err(_panic) => ExitCode::from(COMPILE_FAILED),
     }
 }
 

@@ -14,10 +14,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use foreshard_engine::Policies;
 use foreshard_forecast::Calendar;
 use foreshard_sim::replay::{Options, Peers, Report, Summary, Timeline, World};
+use indicatif::ProgressBar;
+use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::bound::Bound;
 use crate::output::{self, Format};
 use crate::zone;
 use user::UserPolicy;
@@ -111,6 +115,13 @@ struct Prepared {
     calendar: Calendar,
 }
 
+impl Prepared {
+    /// What is lived through, in minutes.
+    fn minutes(&self) -> u64 {
+        (self.world.end() - self.world.run_start()) as u64
+    }
+}
+
 /// The result on one trace.
 #[derive(Serialize)]
 pub(crate) struct Judged {
@@ -140,15 +151,17 @@ pub(crate) fn run(args: Args, format: Format) -> anyhow::Result<ExitCode> {
             args.trace.len()
         );
     }
-    let mut user = user::bind(&args)?;
+    let user = user::bind(&args)?;
     let prepared = prepare(&args)?;
     if args.sweep_budget {
-        return show_sweep(&args, &prepared, &mut user, format);
+        return show_sweep(&args, &prepared, &user, format);
     }
+    let bar = progress::bar(prepared.iter().map(Prepared::minutes).sum(), "minutes");
     let results: Vec<Judged> = prepared
-        .iter()
-        .map(|one| judge(&args, one, &mut user))
+        .par_iter()
+        .map(|one| judge(&args, one, &user, &bar))
         .collect::<Result<_, _>>()?;
+    bar.finish_and_clear();
     show(&results, format)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -161,7 +174,7 @@ fn prepare(args: &Args) -> anyhow::Result<Vec<Prepared>> {
     };
     let traces = traces::load(args)?;
     traces
-        .into_iter()
+        .into_par_iter()
         .map(|trace| {
             let world = World::new(&trace.series, &options).with_context(|| trace.name.clone())?;
             let calendar = zone::calendar(&args.timezone, trace.series.start, trace.series.end())?;
@@ -175,8 +188,13 @@ fn prepare(args: &Args) -> anyhow::Result<Vec<Prepared>> {
         .collect()
 }
 
-fn judge(args: &Args, one: &Prepared, user: &mut UserPolicy) -> anyhow::Result<Judged> {
-    let (run, trust) = user.play(&one.name, &one.world, &one.calendar);
+fn judge<P: Policies + Clone>(
+    args: &Args,
+    one: &Prepared,
+    user: &UserPolicy<P>,
+    bar: &ProgressBar,
+) -> anyhow::Result<Judged> {
+    let (run, trust) = user.play(one, user.budget, bar);
     if let Some(path) = &args.timeline {
         let written = File::create(path)
             .and_then(|file| Timeline::new(&one.world, &run).write_csv(BufWriter::new(file)));
@@ -213,7 +231,7 @@ fn show(results: &[Judged], format: Format) -> anyhow::Result<()> {
 fn show_sweep(
     args: &Args,
     prepared: &[Prepared],
-    user: &mut UserPolicy,
+    user: &UserPolicy<Bound>,
     format: Format,
 ) -> anyhow::Result<ExitCode> {
     let sweep = sweep::sweep(prepared, user);

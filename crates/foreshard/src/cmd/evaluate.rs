@@ -18,7 +18,7 @@ use foreshard_history::trace;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::report::Report;
-use crate::{output::Format, zone};
+use crate::{output::Format, reading, zone};
 
 /// Ages of the fit that `--fit-age` compares, in hours.
 const FIT_AGES_HOURS: [i64; 4] = [0, 1, 6, 24];
@@ -90,7 +90,7 @@ pub(crate) fn run(args: Args, output: Format) -> anyhow::Result<ExitCode> {
 /// Names and series; every file is read before the first is evaluated, so that a bad one is told at once.
 fn read(files: &[PathBuf]) -> anyhow::Result<Vec<(String, Series)>> {
     let read = |path: &PathBuf| {
-        let series = trace::read(path, &trace::ReadOptions::default(), &mut |_| {})?;
+        let series = reading::series(path)?;
         long_enough(path, &series)?;
         Ok((trace::name(path), series))
     };

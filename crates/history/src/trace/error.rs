@@ -37,6 +37,12 @@ pub enum TraceProblem {
     /// The file cannot be opened or read.
     #[error("failed to read the file")]
     Io(#[source] std::io::Error),
+    /// There is no such file.
+    #[error("there is no such file: check the path, which is relative to the current directory")]
+    NotThere,
+    /// It is a directory.
+    #[error("this is a directory: name a csv or csv.gz file in it")]
+    Directory,
     /// The gzip stream ends early or does not decompress.
     #[error("the gzip data is cut off or damaged: copy or download the file again")]
     Gzip(#[source] std::io::Error),

@@ -22,10 +22,13 @@ pub(super) struct Input {
 }
 
 pub(super) fn open(path: &Path) -> Result<Input, TraceProblem> {
-    let file = File::open(path).map_err(TraceProblem::Io)?;
+    let file = File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => TraceProblem::NotThere,
+        _ => TraceProblem::Io(error),
+    })?;
     let metadata = file.metadata().map_err(TraceProblem::Io)?;
     if metadata.is_dir() {
-        return Err(TraceProblem::Io(io::ErrorKind::IsADirectory.into()));
+        return Err(TraceProblem::Directory);
     }
     of(file, metadata.len())
 }

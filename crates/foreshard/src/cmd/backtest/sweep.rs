@@ -1,12 +1,14 @@
 //! The Pareto curve: cost against time over capacity, of the policy over budgets and of the reactive rules over
 //! head-rooms.
 
-use foreshard_sim::replay::{Figures, Peers, Rule};
+use foreshard_engine::Policies;
+use foreshard_sim::replay::{Figures, Rule};
+use rayon::prelude::*;
 use serde::Serialize;
 
-use super::Prepared;
 use super::table::{chosen_percent, number, percent, ratio, table};
 use super::user::UserPolicy;
+use super::{Prepared, progress};
 
 /// Shares of time that load may exceed capacity.
 pub(crate) const BUDGETS: [f64; 8] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1];
@@ -46,37 +48,28 @@ pub(crate) struct Sweep {
 }
 
 /// Plays the policy at every budget, and the reactive rules at every head-room.
-pub(crate) fn sweep(prepared: &[Prepared], user: &mut UserPolicy) -> Sweep {
-    let yours = BUDGETS.map(|budget| {
-        user.budget = budget;
-        let figures = prepared.iter().map(|one| {
-            let label = format!("{} at {}", one.name, chosen_percent(budget));
-            let (run, _) = user.play(&label, &one.world, &one.calendar);
-            one.peers.figures(&one.world, &run)
-        });
-        Point {
-            knob: budget,
-            figures: Figures::mean(&figures.collect::<Vec<_>>()),
-        }
-    });
+pub(crate) fn sweep<P: Policies + Clone + Sync>(
+    prepared: &[Prepared],
+    user: &UserPolicy<P>,
+) -> Sweep {
+    let minutes: u64 = prepared.iter().map(Prepared::minutes).sum();
+    let bar = progress::bar(minutes * BUDGETS.len() as u64, "budgets");
     let mut curves = vec![Curve {
         policy: user.name.clone(),
         knob: "budget",
-        points: yours.to_vec(),
+        points: points(prepared, &BUDGETS, |one, budget| {
+            let (run, _) = user.play(one, budget, &bar);
+            one.peers.figures(&one.world, &run)
+        }),
     }];
+    bar.finish_and_clear();
     for rule in [Rule::Hpa, Rule::HpaHold] {
-        let points = HEADROOMS.map(|headroom| {
-            let at = |one: &Prepared| Peers::reactive(&one.peers, &one.world, rule, headroom);
-            let figures: Vec<Figures> = prepared.iter().map(at).collect();
-            Point {
-                knob: headroom,
-                figures: Figures::mean(&figures),
-            }
-        });
         curves.push(Curve {
             policy: rule.name().to_owned(),
             knob: "headroom",
-            points: points.to_vec(),
+            points: points(prepared, &HEADROOMS, |one, headroom| {
+                one.peers.reactive(&one.world, rule, headroom)
+            }),
         });
     }
     Sweep {
@@ -86,6 +79,22 @@ pub(crate) fn sweep(prepared: &[Prepared], user: &mut UserPolicy) -> Sweep {
         judged: prepared.iter().all(|one| one.world.judged()),
         curves,
     }
+}
+
+/// One point for each setting, all played side by side.
+fn points(
+    prepared: &[Prepared],
+    knobs: &[f64],
+    figures: impl Fn(&Prepared, f64) -> Figures + Sync,
+) -> Vec<Point> {
+    let at = |&knob: &f64| {
+        let all: Vec<Figures> = prepared.par_iter().map(|one| figures(one, knob)).collect();
+        Point {
+            knob,
+            figures: Figures::mean(&all),
+        }
+    };
+    knobs.par_iter().map(at).collect()
 }
 
 /// The curves for people.

@@ -20,10 +20,11 @@ fn parse(line: &str) -> Result<Args, clap::Error> {
 }
 
 /// A policy that has no opinion, so that the reactive rule at 70 % decides.
+#[derive(Clone)]
 struct Silent([Binding; 1]);
 
 impl Silent {
-    fn user(budget: f64) -> UserPolicy {
+    fn user(budget: f64) -> UserPolicy<Self> {
         let needs = Needs {
             signals: vec![],
             forecasts: vec![],
@@ -39,7 +40,7 @@ impl Silent {
         };
         UserPolicy {
             name: "silent".to_owned(),
-            policies: Box::new(Self([binding])),
+            policies: Self([binding]),
             budget,
             zone: "UTC".to_owned(),
         }
@@ -134,7 +135,7 @@ fn the_timeline_is_written_and_its_failure_names_the_file() {
     let mut args = parse("--trace unused.csv").unwrap();
     args.timeline = Some(path.clone());
     let one = prepared("wave");
-    let result = judge(&args, &one, &mut Silent::user(0.01)).unwrap();
+    let result = judge(&args, &one, &Silent::user(0.01), &ProgressBar::hidden()).unwrap();
     let written = std::fs::read_to_string(&path).unwrap();
     assert_eq!(
         written.lines().count(),
@@ -146,7 +147,7 @@ fn the_timeline_is_written_and_its_failure_names_the_file() {
     );
     assert_eq!(result.report.yours().policy, "silent");
     args.timeline = Some(directory.path().join("none").join("run.csv"));
-    let error = judge(&args, &one, &mut Silent::user(0.01))
+    let error = judge(&args, &one, &Silent::user(0.01), &ProgressBar::hidden())
         .err()
         .expect("no such directory");
     assert!(format!("{error:#}").contains("none"), "{error:#}");
@@ -155,7 +156,13 @@ fn the_timeline_is_written_and_its_failure_names_the_file() {
 #[test]
 fn a_silent_policy_is_about_as_good_as_hpa() {
     let args = parse("--trace unused.csv").unwrap();
-    let result = judge(&args, &prepared("wave"), &mut Silent::user(0.01)).unwrap();
+    let result = judge(
+        &args,
+        &prepared("wave"),
+        &Silent::user(0.01),
+        &ProgressBar::hidden(),
+    )
+    .unwrap();
     let hpa = result.report.peer("hpa").unwrap().figures.cost;
     assert!((result.report.yours().figures.cost / hpa - 1.0).abs() < 0.05);
     assert_eq!(result.acted_share, 0.0);
@@ -170,10 +177,7 @@ fn a_silent_policy_is_about_as_good_as_hpa() {
 
 #[test]
 fn a_sweep_has_a_curve_for_each_policy_and_a_picture() {
-    let sweep = sweep::sweep(
-        &[prepared("one"), prepared("other")],
-        &mut Silent::user(0.01),
-    );
+    let sweep = sweep::sweep(&[prepared("one"), prepared("other")], &Silent::user(0.01));
     let curves: Vec<(&str, &str, usize)> = sweep
         .curves
         .iter()
