@@ -16,6 +16,7 @@ use crate::{
     skill,
     spread::Spread,
     track::{Lane, Scales, Stored, Track},
+    widening::{MISSING_MAX, Widening},
 };
 
 /// Fewest known bins for a pool.
@@ -37,7 +38,10 @@ pub struct Model {
     pub(crate) step: i64,
     pub(crate) nonnegative: bool,
     pub(crate) skill: f64,
+    /// Why it is not trusted.
     pub(crate) reasons: Vec<String>,
+    /// Why its bands are wider than its errors were.
+    pub(crate) degraded: Option<String>,
     pub(crate) held: Held,
     pub(crate) pooled: Option<Box<Pooled>>,
 }
@@ -59,6 +63,7 @@ pub(crate) struct Pooled {
     pub(crate) spread: Spread,
     /// Windows with their own errors, and which span of the validation is theirs.
     pub(crate) peaks: Vec<(PeakWindow, usize)>,
+    pub(crate) widening: Widening,
 }
 
 /// One member of the pool and what it counts for.
@@ -91,6 +96,7 @@ pub fn fit(series: &Series, calendar: &Calendar, config: &Config) -> Model {
         nonnegative: values.iter().all(|v| !v.is_finite() || *v >= 0.0),
         skill: f64::NAN,
         reasons: Vec::new(),
+        degraded: None,
         held: Held::fit(values),
         pooled: None,
     };
@@ -112,6 +118,11 @@ pub fn fit(series: &Series, calendar: &Calendar, config: &Config) -> Model {
     if constant && known > 1 {
         model.reasons.push("the load has never changed".to_owned());
     }
+    if known < BINS_MIN && model.reasons.is_empty() {
+        model
+            .reasons
+            .push(format!("{known} known bins are fewer than {BINS_MIN}"));
+    }
     if constant || known < BINS_MIN {
         return model;
     }
@@ -123,6 +134,13 @@ pub fn fit(series: &Series, calendar: &Calendar, config: &Config) -> Model {
         model.reasons.push(format!(
             "skill of {:.2} against seasonal-naive is below {SKILL_MIN}",
             model.skill
+        ));
+    }
+    if !pooled.widening.is_none() {
+        model.degraded = Some(format!(
+            "more than {:.0} % of the newest {:.1} days, which tell the errors, are missing: bands are one level wider",
+            100.0 * MISSING_MAX,
+            pooled.validated_days()
         ));
     }
     model.pooled = Some(Box::new(pooled));
@@ -155,6 +173,9 @@ impl Pooled {
         let pool = Pool::fit(&clock, &plans, &track, scales, &spans);
         let spread = Spread::new(&pool, ClockSpread::new(&clock, &track), &track, clock.day);
         let peaks = config.peaks.iter().copied().zip(0..).collect();
+        let newest = pool.validation.origins.first().copied().unwrap_or(0);
+        let missing = (newest..track.len()).filter(|&i| !track.valid.at(i));
+        let missing = missing.count() as f64 / (track.len() - newest).max(1) as f64;
         let mut pooled = Self {
             unit,
             scales,
@@ -162,6 +183,7 @@ impl Pooled {
             pool,
             spread,
             peaks,
+            widening: Widening::for_missing(missing),
             stored: track.into_stored(),
             last_end: clock.start + clock.step * values.len() as i64,
             plans,
@@ -169,6 +191,12 @@ impl Pooled {
         };
         pooled.keep_active();
         pooled
+    }
+
+    /// Days of history that weights and errors were taken from.
+    fn validated_days(&self) -> f64 {
+        let newest = self.pool.validation.origins.first().copied().unwrap_or(0);
+        (self.stored.values().len() - newest) as f64 / self.clock.day as f64
     }
 
     /// Drops the members that count nothing and keeps the running residuals of the others.
