@@ -1,7 +1,7 @@
 //! A fitted model: fit and what it tells of itself.
 
 use crate::{
-    bases::{BASES, Plans},
+    bases::{BASES, Base, Plans},
     calendar::Calendar,
     calibration::Calibration,
     clock::{Clock, DAY},
@@ -352,6 +352,10 @@ fn name(pool: &Pool, kind: Kind) -> String {
         Kind::HourLevel => "mean of the last hour".to_owned(),
         Kind::DayLevel => "mean of the last day".to_owned(),
         Kind::Last => "last value".to_owned(),
+        Kind::Restart => {
+            let base = pool.restart.as_ref().map(|restart| BASES[restart.base]);
+            format!("{} since the break", base.map_or("last value", Base::name))
+        }
     }
 }
 

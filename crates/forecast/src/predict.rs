@@ -479,6 +479,7 @@ impl Pooled {
                 .map(|r| r.means(&self.pool.windows, known - 1))
                 .collect(),
             levels: [level(self.clock.hour), level(self.clock.day), last],
+            restarted: self.pool.restart.as_ref().map(|r| r.at(track, known - 1)),
         }
     }
 }

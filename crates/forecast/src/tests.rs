@@ -1,5 +1,7 @@
 //! What must hold for any series.
 
+mod breaks;
+
 use proptest::prelude::*;
 
 use crate::{

@@ -4,8 +4,8 @@ use ndarray::Array2;
 
 use super::weights::weights;
 use super::{
-    FADE_DAYS, Fitted, HALF_LIFE_DAYS, Inverse, Kind, Point, ROWS_MIN, SHORT_HOURS, Seasonal, Span,
-    TRAINING_ROWS, VALIDATION_ROWS, VALIDATION_SHARE,
+    EVIDENCE_MIN, FADE_DAYS, Fitted, HALF_LIFE_DAYS, Inverse, Kind, Point, ROWS_MIN, SHORT_HOURS,
+    Seasonal, Span, TRAINING_ROWS, VALIDATION_ROWS, VALIDATION_SHARE,
 };
 use crate::{
     bases::{BASES, Plans},
@@ -256,6 +256,7 @@ impl<'a> Fitting<'a> {
             &kinds,
             &tables,
             &self.clipped(origins, &truths),
+            EVIDENCE_MIN,
         );
         let forecasts = tables.iter().zip(&weights).map(|(table, weights)| {
             let rows = table.chunks(kinds.len());
@@ -369,6 +370,7 @@ impl<'a> Fitting<'a> {
                     self.level(i, self.clock.day),
                     self.track.waves[0].live.at(i),
                 ],
+                restarted: None,
             };
             for bin in 0..bins {
                 let target = i + first + bin;
