@@ -28,6 +28,8 @@ const VALIDATION_ROWS: usize = 250;
 const VALIDATION_SHARE: f64 = 0.3;
 /// Days after which a training row counts half.
 const HALF_LIFE_DAYS: f64 = 14.0;
+/// Penalty on the coefficients of a correction, relative to the mean square of its inputs.
+const PENALTY: f64 = 0.05;
 /// Fewest rows to train a correction on; below, the recent residuals fade with [`FADE_DAYS`].
 const ROWS_MIN: usize = 40;
 /// Time constant of the untrained correction, in days.
