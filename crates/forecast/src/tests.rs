@@ -323,6 +323,23 @@ fn much_that_is_missing_lately_widens_the_bands() {
     }
 }
 
+/// Bursts over many zeros are the load, not outages: the tail is left as it is.
+#[test]
+fn the_tail_of_a_sparse_load_is_not_capped() {
+    for (zeros, capped) in [(0.2, true), (0.35, true), (0.45, false), (0.6, false)] {
+        let mut sparse = series(9 * DAY);
+        for (i, value) in sparse.values.iter_mut().enumerate() {
+            if 0.5 + 0.5 * noise(i + 7919) < zeros {
+                *value = 0.0;
+            }
+        }
+        let model = fit(&sparse, &Calendar::default(), &config());
+        let spread = &model.pooled.as_ref().unwrap().spread;
+        assert_eq!(spread.capped, capped, "{zeros} zeros");
+        sound(&forecast(&sparse, None));
+    }
+}
+
 #[test]
 fn a_series_of_which_little_is_known_is_not_trusted() {
     let mut sparse = series(14 * DAY);
