@@ -107,22 +107,9 @@ pub fn fit(series: &Series, calendar: &Calendar, config: &Config) -> Model {
         return model;
     };
     let span = coarse * (last + 1 - first) as i64;
-    if span < HISTORY_MIN {
-        let days = span as f64 / DAY as f64;
-        model.reasons.push(format!(
-            "history of {days:.1} days is shorter than 3.5 days"
-        ));
-    }
-    let constant = values[first..=last].iter().filter(|v| v.is_finite());
-    let constant = constant.clone().all(|v| *v == values[first]);
-    if constant && known > 1 {
-        model.reasons.push("the load has never changed".to_owned());
-    }
-    if known < BINS_MIN && model.reasons.is_empty() {
-        model
-            .reasons
-            .push(format!("{known} known bins are fewer than {BINS_MIN}"));
-    }
+    let mut others = values[first..=last].iter().filter(|v| v.is_finite());
+    let constant = others.all(|v| *v == values[first]);
+    model.reasons = doubts(span, known, constant);
     if constant || known < BINS_MIN {
         return model;
     }
@@ -145,6 +132,24 @@ pub fn fit(series: &Series, calendar: &Calendar, config: &Config) -> Model {
     }
     model.pooled = Some(Box::new(pooled));
     model
+}
+
+/// Why a history of so many seconds and known bins is not trusted.
+fn doubts(span: i64, known: usize, constant: bool) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if span < HISTORY_MIN {
+        let days = span as f64 / DAY as f64;
+        doubts.push(format!(
+            "history of {days:.1} days is shorter than 3.5 days"
+        ));
+    }
+    if constant && known > 1 {
+        doubts.push("the load has never changed".to_owned());
+    }
+    if known < BINS_MIN && doubts.is_empty() {
+        doubts.push(format!("{known} known bins are fewer than {BINS_MIN}"));
+    }
+    doubts
 }
 
 impl Pooled {
