@@ -29,7 +29,7 @@ pub struct Forecast {
     pub issued_at: i64,
     /// The model's name and what it put its weight on, for people.
     pub model: String,
-    /// False: demoted by the skill gate.
+    /// False: demoted by the skill gate. A forecast whose bands are only widened for missing data stays reliable.
     pub reliable: bool,
     /// Why it is demoted or degraded, one sentence each.
     pub reasons: Vec<String>,

@@ -32,6 +32,7 @@ mod spread;
 #[cfg(test)]
 mod tests;
 mod track;
+mod widening;
 
 pub use calendar::{Calendar, UtcOffset};
 pub use calibration::{Calibration, Issued};

@@ -1,7 +1,7 @@
 //! A fitted model: fit and what it tells of itself.
 
 use crate::{
-    bases::{BASES, Plans},
+    bases::{BASES, Base, Plans},
     calendar::Calendar,
     calibration::Calibration,
     clock::{Clock, DAY},
@@ -16,6 +16,7 @@ use crate::{
     skill,
     spread::Spread,
     track::{Lane, Scales, Stored, Track},
+    widening::{MISSING_MAX, Widening},
 };
 
 /// Fewest known bins for a pool.
@@ -37,7 +38,10 @@ pub struct Model {
     pub(crate) step: i64,
     pub(crate) nonnegative: bool,
     pub(crate) skill: f64,
+    /// Why it is not trusted.
     pub(crate) reasons: Vec<String>,
+    /// Why its bands are wider than its errors were.
+    pub(crate) degraded: Option<String>,
     pub(crate) held: Held,
     pub(crate) pooled: Option<Box<Pooled>>,
 }
@@ -59,6 +63,7 @@ pub(crate) struct Pooled {
     pub(crate) spread: Spread,
     /// Windows with their own errors, and which span of the validation is theirs.
     pub(crate) peaks: Vec<(PeakWindow, usize)>,
+    pub(crate) widening: Widening,
 }
 
 /// One member of the pool and what it counts for.
@@ -91,6 +96,7 @@ pub fn fit(series: &Series, calendar: &Calendar, config: &Config) -> Model {
         nonnegative: values.iter().all(|v| !v.is_finite() || *v >= 0.0),
         skill: f64::NAN,
         reasons: Vec::new(),
+        degraded: None,
         held: Held::fit(values),
         pooled: None,
     };
@@ -101,17 +107,9 @@ pub fn fit(series: &Series, calendar: &Calendar, config: &Config) -> Model {
         return model;
     };
     let span = coarse * (last + 1 - first) as i64;
-    if span < HISTORY_MIN {
-        let days = span as f64 / DAY as f64;
-        model.reasons.push(format!(
-            "history of {days:.1} days is shorter than 3.5 days"
-        ));
-    }
-    let constant = values[first..=last].iter().filter(|v| v.is_finite());
-    let constant = constant.clone().all(|v| *v == values[first]);
-    if constant && known > 1 {
-        model.reasons.push("the load has never changed".to_owned());
-    }
+    let mut others = values[first..=last].iter().filter(|v| v.is_finite());
+    let constant = others.all(|v| *v == values[first]);
+    model.reasons = doubts(span, known, constant);
     if constant || known < BINS_MIN {
         return model;
     }
@@ -125,8 +123,33 @@ pub fn fit(series: &Series, calendar: &Calendar, config: &Config) -> Model {
             model.skill
         ));
     }
+    if !pooled.widening.is_none() {
+        model.degraded = Some(format!(
+            "more than {:.0} % of the newest {:.1} days, which tell the errors, are missing: bands are one level wider",
+            100.0 * MISSING_MAX,
+            pooled.validated_days()
+        ));
+    }
     model.pooled = Some(Box::new(pooled));
     model
+}
+
+/// Why a history of so many seconds and known bins is not trusted.
+fn doubts(span: i64, known: usize, constant: bool) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if span < HISTORY_MIN {
+        let days = span as f64 / DAY as f64;
+        doubts.push(format!(
+            "history of {days:.1} days is shorter than 3.5 days"
+        ));
+    }
+    if constant && known > 1 {
+        doubts.push("the load has never changed".to_owned());
+    }
+    if known < BINS_MIN && doubts.is_empty() {
+        doubts.push(format!("{known} known bins are fewer than {BINS_MIN}"));
+    }
+    doubts
 }
 
 impl Pooled {
@@ -155,6 +178,9 @@ impl Pooled {
         let pool = Pool::fit(&clock, &plans, &track, scales, &spans);
         let spread = Spread::new(&pool, ClockSpread::new(&clock, &track), &track, clock.day);
         let peaks = config.peaks.iter().copied().zip(0..).collect();
+        let newest = pool.validation.origins.first().copied().unwrap_or(0);
+        let missing = (newest..track.len()).filter(|&i| !track.valid.at(i));
+        let missing = missing.count() as f64 / (track.len() - newest).max(1) as f64;
         let mut pooled = Self {
             unit,
             scales,
@@ -162,6 +188,7 @@ impl Pooled {
             pool,
             spread,
             peaks,
+            widening: Widening::for_missing(missing),
             stored: track.into_stored(),
             last_end: clock.start + clock.step * values.len() as i64,
             plans,
@@ -169,6 +196,12 @@ impl Pooled {
         };
         pooled.keep_active();
         pooled
+    }
+
+    /// Days of history that weights and errors were taken from.
+    fn validated_days(&self) -> f64 {
+        let newest = self.pool.validation.origins.first().copied().unwrap_or(0);
+        (self.stored.values().len() - newest) as f64 / self.clock.day as f64
     }
 
     /// Drops the members that count nothing and keeps the running residuals of the others.
@@ -324,6 +357,10 @@ fn name(pool: &Pool, kind: Kind) -> String {
         Kind::HourLevel => "mean of the last hour".to_owned(),
         Kind::DayLevel => "mean of the last day".to_owned(),
         Kind::Last => "last value".to_owned(),
+        Kind::Restart => {
+            let base = pool.restart.as_ref().map(|restart| BASES[restart.base]);
+            format!("{} since the break", base.map_or("last value", Base::name))
+        }
     }
 }
 

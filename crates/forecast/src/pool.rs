@@ -1,8 +1,10 @@
 //! The pool: every seasonal base with and without correction, and plain levels, weighted by past error.
 
+mod break_point;
 mod fitting;
 mod inverse;
 mod point;
+mod restart;
 mod weights;
 
 use crate::{
@@ -15,6 +17,8 @@ use crate::{
 use self::fitting::Fitting;
 pub(crate) use self::inverse::Inverse;
 pub(crate) use self::point::Point;
+use self::restart::Tried;
+pub(crate) use self::restart::{Restart, Restarted};
 
 /// Past origins that corrections are trained on.
 const TRAINING_ROWS: usize = 400;
@@ -24,6 +28,8 @@ const VALIDATION_ROWS: usize = 250;
 const VALIDATION_SHARE: f64 = 0.3;
 /// Days after which a training row counts half.
 const HALF_LIFE_DAYS: f64 = 14.0;
+/// Penalty on the coefficients of a correction, relative to the mean square of its inputs.
+const PENALTY: f64 = 0.05;
 /// Fewest rows to train a correction on; below, the recent residuals fade with [`FADE_DAYS`].
 const ROWS_MIN: usize = 40;
 /// Time constant of the untrained correction, in days.
@@ -54,6 +60,8 @@ pub(crate) enum Kind {
     DayLevel,
     /// The last value.
     Last,
+    /// The rhythm before a break of the level, at the level since.
+    Restart,
 }
 
 /// A base in a space.
@@ -74,6 +82,19 @@ pub(crate) struct Fitted {
     pub(crate) coefficients: Vec<[f64; WINDOWS_MAX]>,
 }
 
+impl Fitted {
+    /// Gives `share` of the forecast to a further member.
+    fn admit(&mut self, kind: Kind, share: f64) {
+        if share > 0.0 {
+            for (_, weight) in &mut self.weights {
+                *weight *= 1.0 - share;
+            }
+            self.weights.push((kind, share));
+            self.weights.retain(|(_, weight)| *weight > 0.0);
+        }
+    }
+}
+
 /// A fitted pool and how it did on the newest part of its own history.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
@@ -85,6 +106,7 @@ pub(crate) struct Pool {
     /// 10 % of the mean level: what errors are relative to, besides the forecast.
     pub(crate) base_level: f64,
     pub(crate) validation: Validation,
+    pub(crate) restart: Option<Restart>,
     /// `[seasonal]` at the fit: first bin and running sum of residuals; taken once.
     residuals: Vec<(usize, Vec<f64>)>,
 }
@@ -155,8 +177,7 @@ impl Pool {
         let spans = spans
             .iter()
             .map(|&(first, bins)| fitting.span(&origins, &at_cut, first.max(1), bins.max(1)));
-        let spans = spans.collect();
-        let fitted = weights
+        let mut fitted: Vec<Fitted> = weights
             .into_iter()
             .zip(late)
             .map(|(weights, coefficients)| Fitted {
@@ -164,18 +185,27 @@ impl Pool {
                 coefficients,
             })
             .collect();
+        let mut validation = Validation {
+            spans: spans.collect(),
+            origins,
+            forecasts,
+            truths,
+        };
+        let restart = Tried::best(&fitting, &validation).map(|tried| {
+            tried.revise(&fitting.horizons, &mut validation);
+            for (fitted, share) in fitted.iter_mut().zip(&tried.shares) {
+                fitted.admit(Kind::Restart, *share);
+            }
+            tried.restart
+        });
         let live = &track.waves[0].live;
         let sum: f64 = (0..track.len()).map(|i| live.at(i).abs()).sum();
         Self {
             fitted,
             inverse: fitting.inverse,
             base_level: (0.1 * sum / track.len() as f64).max(1e-9),
-            validation: Validation {
-                origins,
-                forecasts,
-                truths,
-                spans,
-            },
+            validation,
+            restart,
             residuals: fitting
                 .residuals
                 .into_iter()

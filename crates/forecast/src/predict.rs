@@ -52,7 +52,7 @@ impl Model {
             issued_at: request.now,
             model: self.summary(),
             reliable: reasons.is_empty(),
-            reasons,
+            reasons: reasons.into_iter().chain(self.degraded.clone()).collect(),
             skill: self.skill,
             levels: request.levels.clone(),
             calibrated_to: 0.5,
@@ -295,6 +295,7 @@ impl<'a> Present<'a> {
     }
 
     fn answer(&self, request: &Request, calibration: &Calibration, forecast: &mut Forecast) {
+        let widening = self.pooled.widening;
         forecast.paths = self.paths(request, forecast.start);
         let mut calibrated_to: f64 = f64::INFINITY;
         forecast.peaks = request
@@ -304,18 +305,18 @@ impl<'a> Present<'a> {
                 let levels = request
                     .levels
                     .iter()
-                    .map(|&l| calibration.level(window, l))
+                    .map(|&l| widening.widen(calibration.level(window, l), l))
                     .collect();
                 let (values, to) = self.peak(window, request.now, levels);
                 calibrated_to = calibrated_to.min(to);
                 Peak { window, values }
             })
             .collect();
-        forecast.calibrated_to = if calibrated_to.is_finite() {
+        forecast.calibrated_to = widening.narrow(if calibrated_to.is_finite() {
             calibrated_to
         } else {
             self.pooled.spread.calibrated_to()
-        };
+        });
     }
 
     fn paths(&self, request: &Request, start: i64) -> Vec<Vec<f64>> {
@@ -329,7 +330,8 @@ impl<'a> Present<'a> {
             })
             .collect();
         let paths = request.levels.iter().map(|&level| {
-            let quantiles = self.quantiles(level);
+            let asked = self.pooled.widening.widen(level, level);
+            let quantiles = self.quantiles(asked);
             middle
                 .iter()
                 .map(|&(ahead, time, value)| self.quantile(&quantiles, ahead, time, value))
@@ -477,6 +479,7 @@ impl Pooled {
                 .map(|r| r.means(&self.pool.windows, known - 1))
                 .collect(),
             levels: [level(self.clock.hour), level(self.clock.day), last],
+            restarted: self.pool.restart.as_ref().map(|r| r.at(track, known - 1)),
         }
     }
 }

@@ -19,6 +19,8 @@ const CLOCK_SHARE_TAIL: f64 = 0.65;
 const CLOCK_DAYS: f64 = 0.25;
 /// Above this share of values equal to the median the tail is left as it is.
 const FLAT_SHARE: f64 = 0.3;
+/// So it is above this share of zeros: the load comes in bursts, and those are all that the tail is made of.
+const ZEROS_SHARE: f64 = 0.4;
 /// Fewest errors for a horizon to have a spread of its own.
 const ERRORS_MIN: usize = 12;
 
@@ -82,11 +84,14 @@ impl Spread {
             .map(|i| track.values.at(i));
         let values: Vec<f64> = values.collect();
         let middle = crate::track::median(values.clone());
-        let equal = values.iter().filter(|v| **v == middle).count();
+        let share = |of: f64| {
+            let equal = values.iter().filter(|v| **v == of).count();
+            equal as f64 / values.len() as f64
+        };
         Self {
             errors: (0..relative.len()).map(own).collect(),
             clock,
-            capped: (equal as f64) < FLAT_SHARE * values.len() as f64,
+            capped: share(middle) < FLAT_SHARE && share(0.0) <= ZEROS_SHARE,
             day,
         }
     }

@@ -1,5 +1,7 @@
 //! What must hold for any series.
 
+mod breaks;
+
 use proptest::prelude::*;
 
 use crate::{
@@ -270,6 +272,90 @@ fn a_missing_tail_is_forecast_across() {
     damaged.values[bins - 12..].fill(f64::NAN);
     let error = mean_error(&forecast(&damaged, None), |i| load(bins + i));
     assert!(error < 1.8, "{error}");
+}
+
+/// What is missing of the history, and whether that widens the bands and is told.
+#[test]
+fn much_that_is_missing_lately_widens_the_bands() {
+    let bins = 21 * DAY;
+    type Missing<'a> = &'a dyn Fn(usize) -> bool;
+    let cases: [(&str, Missing<'_>, bool); 5] = [
+        ("nothing", &|_| false, false),
+        ("10 %", &|i| i * 31 % 10 == 0, false),
+        ("30 %", &|i| i * 31 % 10 < 3, true),
+        (
+            "every third day of the last six",
+            &|i| i >= bins - 6 * DAY && (i / DAY).is_multiple_of(3),
+            true,
+        ),
+        ("two days, long ago", &|i| i / DAY / 2 == 1, false),
+    ];
+    let whole = forecast(&series(bins), None);
+    for (name, missing, degraded) in cases {
+        let mut damaged = series(bins);
+        for (i, value) in damaged.values.iter_mut().enumerate() {
+            if missing(i) {
+                *value = f64::NAN;
+            }
+        }
+        let forecast = forecast(&damaged, None);
+        sound(&forecast);
+        assert!(forecast.reliable, "{name}: {:?}", forecast.reasons);
+        let told = forecast.reasons.iter().any(|r| r.contains("are missing"));
+        assert_eq!(told, degraded, "{name}: {:?}", forecast.reasons);
+        let width = |f: &Forecast| f.paths[2].iter().sum::<f64>() - f.paths[0].iter().sum::<f64>();
+        let wider = width(&forecast) / width(&whole);
+        assert_eq!(
+            wider > 1.2,
+            degraded,
+            "{name}: bands {wider:.2} times as wide"
+        );
+        let far = |f: &Forecast| -> f64 {
+            let peaks = f.peaks.iter();
+            peaks.map(|peak| peak.values[2] - peak.values[0]).sum()
+        };
+        let wider = far(&forecast) / far(&whole);
+        assert_eq!(
+            wider > 1.12,
+            degraded,
+            "{name}: peaks {wider:.2} times as wide"
+        );
+    }
+}
+
+/// Bursts over many zeros are the load, not outages: the tail is left as it is.
+#[test]
+fn the_tail_of_a_sparse_load_is_not_capped() {
+    for (zeros, capped) in [(0.2, true), (0.35, true), (0.45, false), (0.6, false)] {
+        let mut sparse = series(9 * DAY);
+        for (i, value) in sparse.values.iter_mut().enumerate() {
+            if 0.5 + 0.5 * noise(i + 7919) < zeros {
+                *value = 0.0;
+            }
+        }
+        let model = fit(&sparse, &Calendar::default(), &config());
+        let spread = &model.pooled.as_ref().unwrap().spread;
+        assert_eq!(spread.capped, capped, "{zeros} zeros");
+        sound(&forecast(&sparse, None));
+    }
+}
+
+#[test]
+fn a_series_of_which_little_is_known_is_not_trusted() {
+    let mut sparse = series(14 * DAY);
+    for (i, value) in sparse.values.iter_mut().enumerate() {
+        if i % 100 != 0 {
+            *value = f64::NAN;
+        }
+    }
+    let forecast = forecast(&sparse, None);
+    sound(&forecast);
+    assert!(!forecast.reliable);
+    assert!(
+        forecast.reasons[0].contains("41 known bins"),
+        "{:?}",
+        forecast.reasons
+    );
 }
 
 /// Damage done to the history and how much larger the error may get.

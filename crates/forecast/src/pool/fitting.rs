@@ -1,18 +1,19 @@
 //! Training corrections and trying the members on past origins.
 
+use linfa::{DatasetBase, traits::Fit as _};
 use ndarray::Array2;
 
 use super::weights::weights;
 use super::{
-    FADE_DAYS, Fitted, HALF_LIFE_DAYS, Inverse, Kind, Point, ROWS_MIN, SHORT_HOURS, Seasonal, Span,
-    TRAINING_ROWS, VALIDATION_ROWS, VALIDATION_SHARE,
+    EVIDENCE_MIN, FADE_DAYS, Fitted, HALF_LIFE_DAYS, Inverse, Kind, PENALTY, Point, ROWS_MIN,
+    SHORT_HOURS, Seasonal, Span, TRAINING_ROWS, VALIDATION_ROWS, VALIDATION_SHARE,
 };
 use crate::{
     bases::{BASES, Plans},
     clock::Clock,
     features::{Residuals, WINDOWS_MAX, correction, windows},
     grid,
-    ridge::Ridge,
+    ridge::RidgeParams,
     track::{Lane, Scales, Track},
 };
 
@@ -171,17 +172,22 @@ impl<'a> Fitting<'a> {
         if usable.len() < ROWS_MIN {
             return None;
         }
-        let columns = self.windows.len();
-        let mut ridge = Ridge::new(usable.len(), columns, horizons.len());
         let newest = self.track.len() as f64;
         let half_life = HALF_LIFE_DAYS * self.clock.day as f64;
+        let mut means = Vec::with_capacity(usable.len() * self.windows.len());
         for &i in &usable {
-            let weight = 0.5_f64.powf((newest - i as f64) / half_life);
-            let means = residuals.means(&self.windows, i);
-            let targets = horizons.iter().map(|&h| wave.value(i + h) - base[i + h]);
-            ridge.push(weight, &means[..columns], targets);
+            means.extend_from_slice(&residuals.means(&self.windows, i)[..self.windows.len()]);
         }
-        ridge.solve()
+        let records = Array2::from_shape_vec((usable.len(), self.windows.len()), means).ok()?;
+        let targets = Array2::from_shape_fn((usable.len(), horizons.len()), |(row, column)| {
+            let target = usable[row] + horizons[column];
+            wave.value(target) - base[target]
+        });
+        let weight = |&i: &usize| 0.5_f64.powf((newest - i as f64) / half_life) as f32;
+        let dataset =
+            DatasetBase::new(records, targets).with_weights(usable.iter().map(weight).collect());
+        let ridge = RidgeParams::new(PENALTY).fit(&dataset).ok()?;
+        Some(ridge.coefficients)
     }
 
     /// The base of bin `target` as it was known at bin `origin`.
@@ -256,6 +262,7 @@ impl<'a> Fitting<'a> {
             &kinds,
             &tables,
             &self.clipped(origins, &truths),
+            EVIDENCE_MIN,
         );
         let forecasts = tables.iter().zip(&weights).map(|(table, weights)| {
             let rows = table.chunks(kinds.len());
@@ -369,6 +376,7 @@ impl<'a> Fitting<'a> {
                     self.level(i, self.clock.day),
                     self.track.waves[0].live.at(i),
                 ],
+                restarted: None,
             };
             for bin in 0..bins {
                 let target = i + first + bin;

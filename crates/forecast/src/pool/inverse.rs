@@ -42,11 +42,17 @@ impl Inverse {
 
     #[inline]
     pub(crate) fn load(&self, space: usize, value: f64) -> f64 {
+        self.beyond(space, value).min(self.high)
+    }
+
+    /// Also above what history makes plausible, for a level that history has not seen.
+    #[inline]
+    pub(crate) fn beyond(&self, space: usize, value: f64) -> f64 {
         let value = if space == 1 {
             value.min(60.0).exp() - self.log_shift
         } else {
             value
         };
-        value.max(self.low).min(self.high)
+        value.max(self.low)
     }
 }

@@ -1,6 +1,6 @@
 //! The pool's forecast from one origin.
 
-use super::{Fitted, Inverse, Kind, Seasonal};
+use super::{Fitted, Inverse, Kind, Restarted, Seasonal};
 use crate::{
     features::{WINDOWS_MAX, correction},
     grid,
@@ -17,21 +17,22 @@ pub(crate) struct Point<'a> {
     pub(crate) features: Vec<[f64; WINDOWS_MAX]>,
     /// Last hour's and day's mean and the last value.
     pub(crate) levels: [f64; 3],
+    pub(crate) restarted: Option<Restarted<'a>>,
 }
 
 impl Point<'_> {
     /// The pooled forecast `bins` ahead, given the bases of that bin.
     pub(crate) fn forecast(&self, bins: usize, base: impl Fn(usize) -> f64) -> f64 {
         let (low, high, share) = grid::between(self.horizons, bins);
-        let upper = self.at(high, &base);
+        let upper = self.at(high, bins, &base);
         if low == high {
             return upper;
         }
-        let lower = self.at(low, &base);
+        let lower = self.at(low, bins, &base);
         lower + (upper - lower) * share
     }
 
-    fn at(&self, horizon: usize, base: &impl Fn(usize) -> f64) -> f64 {
+    fn at(&self, horizon: usize, bins: usize, base: &impl Fn(usize) -> f64) -> f64 {
         let fitted = &self.fitted[horizon];
         let windows = self.windows.len();
         let value = |kind: Kind| match kind {
@@ -51,6 +52,10 @@ impl Point<'_> {
             Kind::HourLevel => self.levels[0],
             Kind::DayLevel => self.levels[1],
             Kind::Last => self.levels[2],
+            Kind::Restart => match &self.restarted {
+                Some(restarted) => restarted.load(bins, self.inverse),
+                None => self.levels[2],
+            },
         };
         fitted
             .weights

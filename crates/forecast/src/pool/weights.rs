@@ -1,13 +1,15 @@
 //! How much each member counts, by its past error.
 
-use super::{EVIDENCE_MIN, Kind, POWER, PRUNE, RECENT_HALF, SHARE_LOG, known_rows, recency};
+use super::{Kind, POWER, PRUNE, RECENT_HALF, SHARE_LOG, known_rows, recency};
 
-/// Weights `[horizon][member]` from the errors of all members, shared among neighbouring horizons.
+/// Weights `[horizon][member]` from the errors of all members, shared among neighbouring horizons; one with fewer
+/// than `evidence_min` errors has none of its own.
 pub(super) fn weights(
     horizons: &[usize],
     kinds: &[Kind],
     tables: &[Vec<f64>],
     truths: &[Vec<f64>],
+    evidence_min: usize,
 ) -> Vec<Vec<f64>> {
     let members = kinds.len();
     let errors: Vec<Option<Vec<f64>>> = tables
@@ -25,7 +27,7 @@ pub(super) fn weights(
                 total += weight;
                 count += 1;
             }
-            (count >= EVIDENCE_MIN).then(|| sums.iter().map(|s| s / total + 1e-12).collect())
+            (count >= evidence_min).then(|| sums.iter().map(|s| s / total + 1e-12).collect())
         })
         .collect();
     let time = |h: usize| (horizons[h] as f64).ln();
