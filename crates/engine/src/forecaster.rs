@@ -59,7 +59,11 @@ impl Forecaster {
         self.issue(&forecast);
         let doubts = self.gate.doubts(question.now, series, &model);
         forecast.reliable = doubts.is_empty();
-        forecast.reasons = doubts;
+        // What makes bands wider is no doubt of the gate's, but people should know.
+        let noted = doubts
+            .into_iter()
+            .chain(model.degraded().map(str::to_owned));
+        forecast.reasons = noted.collect();
         if let Some(skill) = self.gate.skill() {
             forecast.skill = skill;
         }

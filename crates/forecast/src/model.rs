@@ -320,6 +320,12 @@ impl Model {
         members
     }
 
+    /// Why its bands are wider than its past errors were, in words, if they are.
+    #[must_use]
+    pub fn degraded(&self) -> Option<&str> {
+        self.degraded.as_deref()
+    }
+
     /// Skill against seasonal-naive on held-out history, as in [`crate::Forecast::skill`].
     #[must_use]
     pub fn skill(&self) -> f64 {

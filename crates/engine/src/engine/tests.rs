@@ -273,3 +273,26 @@ fn without_history_plain_hpa_decides() {
     assert!(!part.forecasts[0].acted);
     assert_eq!(part.wanted, part.without_forecast);
 }
+
+#[test]
+fn wider_bands_for_missing_history_are_told() {
+    let reasons = |gappy: bool| {
+        let mut load = load();
+        if gappy {
+            for bin in (0..load.values.len() - 12).filter(|bin| bin % 10 < 3) {
+                load.values[bin] = f64::NAN;
+            }
+        }
+        let now = load.end();
+        let mut engine = Engine::new(Settings::default());
+        let observation = observation(&load, now, &[("", 600.0, 20)]);
+        let outcome = engine.step(&observation, &mut Median::new());
+        outcome.record.context.forecasts[0].reasons.join("; ")
+    };
+    assert!(!reasons(false).contains("wider"), "{}", reasons(false));
+    assert!(
+        reasons(true).contains("bands are one level wider"),
+        "{}",
+        reasons(true)
+    );
+}
