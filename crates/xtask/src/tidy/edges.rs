@@ -51,7 +51,9 @@ const EDGES: &[(&str, &[&str])] = &[
             "foreshard-sim",
         ],
     ),
-    ("xtask", &[]),
+    // Development only.
+    ("foreshard-testbed", &[]),
+    ("xtask", &["foreshard-testbed"]),
 ];
 
 /// Crates that compute and nothing else.
