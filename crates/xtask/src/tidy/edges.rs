@@ -21,6 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     // Adapters: the world outside.
     ("foreshard-history", &["foreshard-forecast"]),
     ("foreshard-policy", &["foreshard-decide"]),
+    ("foreshard-vtctld", &[]),
     ("foreshard-builtin", &[]),
     (
         "foreshard-server",
@@ -52,7 +53,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     // Development only.
-    ("foreshard-testbed", &[]),
+    ("foreshard-testbed", &["foreshard-vtctld"]),
     ("xtask", &["foreshard-testbed"]),
 ];
 
