@@ -9,6 +9,7 @@ mod prometheus;
 mod report;
 mod shell;
 mod test;
+mod testbed;
 mod tidy;
 mod wasm_target;
 
@@ -44,6 +45,11 @@ enum Task {
     Console,
     /// Check what the compiler does not: crate edges, file sizes, headers, words.
     Tidy,
+    /// Build, start and end real Kubernetes, Vitess and Prometheus on this machine.
+    Testbed {
+        #[command(subcommand)]
+        what: testbed::Command,
+    },
     /// Run the commands behind the README's figures.
     Bench {
         /// Only those whose name contains this.
@@ -63,6 +69,7 @@ fn main() -> ExitCode {
             .and_then(console::Outcome::required)
             .map(done),
         Task::Tidy => tidy::run().map(done),
+        Task::Testbed { what } => testbed::run(what).map(done),
         Task::Bench { name } => bench::run(name.as_deref()).map(done),
     };
     result.unwrap_or_else(|error| {
