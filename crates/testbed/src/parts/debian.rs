@@ -12,6 +12,7 @@ pub(super) fn inputs(packages: &DebianPackages) -> Vec<String> {
         std::env::consts::ARCH.to_owned(),
         packages.release.to_owned(),
         packages.packages.join(" "),
+        packages.split_off.join(" "),
         packages.own_libraries.to_string(),
     ]
 }
@@ -42,6 +43,13 @@ pub(super) fn make(
     }
     job.step("fetching packages");
     job.run(apt.fetch().args(packages.packages))?;
+    for package in packages.split_off {
+        match job.run(apt.fetch().arg(package)) {
+            // Its programs are then in the others, or are found missing below.
+            Ok(()) | Err(PartError::Refused { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
     job.step("unpacking");
     let fetched = apt.fetched();
     for entry in fs::read_dir(&fetched)
