@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use error::BedError;
 pub use resource::Resource;
+pub(crate) use resource::unmount;
 pub use spec::{PartSpec, RunAs};
 
 use crate::home;

@@ -3,7 +3,7 @@
 //!
 //! A [`Bed`] is a named set of processes ("parts") with a folder for their state. Everything needed to end it is on
 //! disk, so that it can be ended by another process after its runner was killed. [`parts`] builds the programs, once.
-//! [`ControlPlane`] and [`Prometheus`] are beds that are ready when their constructors return. All calls block; there
+//! [`ControlPlane`], [`Prometheus`] and [`Vitess`] are beds that are ready when their constructors return. All calls block; there
 //! is no runtime.
 //!
 //! Nothing that a bed starts listens or sends beyond this machine: loopback, or namespaces that the bed made.
@@ -13,6 +13,7 @@ mod api;
 mod bed;
 pub mod control_plane;
 mod error;
+pub mod fault;
 pub mod guard;
 pub mod home;
 pub mod kinds;

@@ -1,0 +1,393 @@
+//! Vitess as processes on loopback: etcd, vtctld, vtorc, vtgate, and a mysqld with a vttablet for each tablet.
+
+mod command;
+mod error;
+mod ready;
+mod shape;
+mod site;
+mod tablet;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use foreshard_vtctld::{Client, Keyspace, TabletAlias, TabletType};
+use tokio::runtime::Runtime;
+
+use crate::truth::Primary;
+use crate::{Bed, Error, Identity};
+pub use error::VitessError;
+pub use shape::Shape;
+pub use site::FOLDER_VARIABLE;
+use site::Site;
+use tablet::Placed;
+
+/// The kind of bed that this is.
+pub const KIND: &str = "vitess";
+
+/// The one cell that there is.
+pub const CELL: &str = "zone1";
+
+/// How long one program may take to be ready.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(60);
+/// How long all mysqlds may take to be initialised, one shard's vttablets to have a primary, vtgate to see them.
+const TABLETS_LIMIT: Duration = Duration::from_secs(180);
+
+/// A Vitess cluster that serves.
+///
+/// It ends with its value, unless its bed is taken out of it and kept. Calls block; for calls of vtctld, which are
+/// asynchronous, there is [`block_on`](Self::block_on).
+#[derive(Debug)]
+pub struct Vitess {
+    bed: Bed,
+    site: Site,
+    shape: Shape,
+    tablets: Vec<Placed>,
+    vtctld: Client,
+    runtime: Runtime,
+}
+
+impl Vitess {
+    /// Starts a cluster of this shape in a bed of its own; it serves when this returns.
+    ///
+    /// # Errors
+    /// Parts that are not built, programs that do not start, or not in time, with the ends of their logs.
+    pub fn start(shape: &Shape) -> Result<Self, Error> {
+        Self::start_in(Bed::unique(KIND)?, shape)
+    }
+
+    /// Starts a cluster of this shape in an empty bed.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_in(mut bed: Bed, shape: &Shape) -> Result<Self, Error> {
+        shape.check()?;
+        let site = Site::new(&mut bed, &shape.keyspace)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(VitessError::Runtime)?;
+        let address = format!("127.0.0.1:{}", bed.port("vtctld-grpc")?);
+        let vtctld = {
+            let _entered = runtime.enter();
+            Client::new(&address)?
+        };
+        let mut vitess = Self {
+            bed,
+            site,
+            shape: shape.clone(),
+            tablets: Vec::new(),
+            vtctld,
+            runtime,
+        };
+        vitess.start_topology()?;
+        if !shape.shards.is_empty() {
+            vitess.start_mysqlds(&shape.shards)?;
+            vitess.start_vtorc()?;
+            vitess.start_vttablets(&shape.shards)?;
+            vitess.apply_schema()?;
+            vitess.start_vtgate()?;
+            vitess.await_vtgate(&shape.shards)?;
+        }
+        vitess.tell()?;
+        Ok(vitess)
+    }
+
+    /// A client of its vtctld.
+    #[must_use]
+    pub fn vtctld(&self) -> &Client {
+        &self.vtctld
+    }
+
+    /// Waits for something asynchronous, such as a call of vtctld. Not to be used from within a runtime.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// Where its vtgate speaks MySQL: any user, no password.
+    ///
+    /// # Errors
+    /// The bed's state cannot be written.
+    pub fn gate(&mut self) -> Result<SocketAddr, Error> {
+        let port = self.bed.port("vtgate-mysql")?;
+        Ok((Ipv4Addr::LOCALHOST, port).into())
+    }
+
+    /// Its keyspace.
+    #[must_use]
+    pub fn keyspace(&self) -> &str {
+        &self.shape.keyspace
+    }
+
+    /// Its bed: to look at, to stop and kill parts of.
+    pub fn bed(&mut self) -> &mut Bed {
+        &mut self.bed
+    }
+
+    /// Its bed alone, which goes on.
+    #[must_use]
+    pub fn into_bed(self) -> Bed {
+        self.bed
+    }
+
+    /// The parts of a shard's tablets: `mysqlctld-UID` and `vttablet-UID`.
+    pub fn parts_of(&self, shard: &str) -> impl Iterator<Item = (String, String)> {
+        self.tablets
+            .iter()
+            .filter(move |tablet| tablet.shard == shard)
+            .map(|tablet| (tablet.mysqlctld(), tablet.vttablet()))
+    }
+
+    /// Starts the tablets of more shards, and waits until each has a primary. They serve only after a reshard. Gives
+    /// how long that took.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn add_shards(&mut self, shards: &[&str]) -> Result<Duration, Error> {
+        let begun = Instant::now();
+        let shards: Vec<String> = shards.iter().map(|shard| (*shard).to_owned()).collect();
+        self.start_mysqlds(&shards)?;
+        self.start_vttablets(&shards)?;
+        Ok(begun.elapsed())
+    }
+
+    /// Ends the processes of a shard's tablets, as is due once a reshard away from it is complete.
+    ///
+    /// # Errors
+    /// A part that cannot be ended.
+    pub fn stop_shard(&mut self, shard: &str) -> Result<(), Error> {
+        let parts: Vec<_> = self.parts_of(shard).collect();
+        for (mysqlctld, vttablet) in parts {
+            self.bed.stop(&vttablet)?;
+            // Before mysqlctld: it is mysqld's only parent and would leave it alone.
+            if let Some(mysqld) = self.site.mysqld(uid_of(&mysqlctld)) {
+                mysqld.end(Duration::ZERO);
+            }
+            self.bed.stop(&mysqlctld)?;
+        }
+        Ok(())
+    }
+
+    /// The mysqld of a tablet, if it runs: for faults.
+    #[must_use]
+    pub fn mysqld(&self, tablet: &TabletAlias) -> Option<Identity> {
+        self.site.mysqld(tablet.uid)
+    }
+
+    /// The primaries of shards, to be read without vtgate.
+    ///
+    /// # Errors
+    /// What vtctld says; a shard without a primary.
+    pub fn primaries(&self, shards: &[&str]) -> Result<Vec<Primary>, Error> {
+        let of = |shard: &&str| {
+            let record = self.block_on(self.vtctld.shard(&self.shape.keyspace, shard))?;
+            let alias = record
+                .primary
+                .ok_or_else(|| VitessError::NoPrimary((*shard).to_owned()))?;
+            Ok(Primary {
+                shard: (*shard).to_owned(),
+                socket: self.site.mysql_socket(alias.uid),
+                user: "vt_dba".to_owned(),
+                database: format!("vt_{}", self.shape.keyspace),
+            })
+        };
+        shards.iter().map(of).collect()
+    }
+
+    /// What users of a kept bed need.
+    fn tell(&mut self) -> Result<(), Error> {
+        let facts = [
+            ("vtctld (gRPC)", "vtctld-grpc"),
+            ("vtctld (web)", "vtctld-http"),
+        ];
+        for (fact, port) in facts {
+            let address = format!("127.0.0.1:{}", self.bed.port(port)?);
+            self.bed.set_fact(fact, address)?;
+        }
+        if !self.shape.shards.is_empty() {
+            let port = self.bed.port("vtgate-mysql")?;
+            let command = format!(
+                "{} --no-defaults -h 127.0.0.1 -P {port} -u user {}",
+                self.site.programs.mysql.display(),
+                self.shape.keyspace
+            );
+            self.bed.set_fact("MySQL", command)?;
+        }
+        Ok(())
+    }
+
+    fn start_topology(&mut self) -> Result<(), Error> {
+        let etcd = self.site.etcd(&mut self.bed)?;
+        self.bed.spawn(etcd)?;
+        let port = self.bed.port("etcd-client")?;
+        let listens = || ready::listens(port);
+        self.bed
+            .wait_until("etcd", "listening", PROGRAM_LIMIT, listens)?;
+        let vtctld = self.site.vtctld(&mut self.bed)?;
+        self.bed.spawn(vtctld)?;
+
+        let Self {
+            bed,
+            site,
+            shape,
+            vtctld,
+            runtime,
+            ..
+        } = self;
+        bed.wait_until("vtctld", "answering", PROGRAM_LIMIT, || {
+            ready::answers(runtime.block_on(vtctld.keyspaces()))
+        })?;
+        let root = format!("/vitess/{CELL}");
+        runtime.block_on(vtctld.add_cell(CELL, &site.topology_address, &root))?;
+        let keyspace = Keyspace {
+            name: shape.keyspace.clone(),
+            durability_policy: shape.durability_policy.clone(),
+        };
+        runtime.block_on(vtctld.create_keyspace(&keyspace))?;
+        Ok(())
+    }
+
+    /// All at once: most of the time each waits for the disk.
+    fn start_mysqlds(&mut self, shards: &[String]) -> Result<(), Error> {
+        let mut begun = Vec::new();
+        for shard in shards {
+            for placed in Placed::of_shard(self.next_hundred(), shard, &self.shape) {
+                let mysqlctld = self.site.mysqlctld(&mut self.bed, &placed)?;
+                self.bed.spawn(mysqlctld)?;
+                begun.push(placed.clone());
+                self.tablets.push(placed);
+            }
+        }
+        for placed in begun {
+            let socket = self.site.mysqlctl_socket(placed.uid);
+            let there = || ready::exists(&socket);
+            self.bed.wait_until(
+                &placed.mysqlctld(),
+                "initialising mysqld",
+                TABLETS_LIMIT,
+                there,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// With mysqld there; returns when every shard has a primary.
+    fn start_vttablets(&mut self, shards: &[String]) -> Result<(), Error> {
+        let new: Vec<Placed> = self
+            .tablets
+            .iter()
+            .filter(|placed| shards.contains(&placed.shard))
+            .cloned()
+            .collect();
+        for placed in &new {
+            let vttablet = self.site.vttablet(&mut self.bed, placed)?;
+            self.bed.spawn(vttablet)?;
+        }
+        let Self {
+            bed,
+            shape,
+            vtctld,
+            runtime,
+            ..
+        } = self;
+        for shard in shards {
+            bed.wait_until("vtorc", "electing a primary", TABLETS_LIMIT, || {
+                let record = runtime.block_on(vtctld.shard(&shape.keyspace, shard));
+                match record.map(|record| record.primary) {
+                    Ok(Some(_)) => Ok(()),
+                    Ok(None) => Err(format!("shard {shard} has none")),
+                    Err(error) => Err(error.to_string()),
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn next_hundred(&self) -> u32 {
+        self.tablets
+            .iter()
+            .map(|placed| placed.uid / 100)
+            .max()
+            .map_or(1, |last| last + 1)
+    }
+
+    fn start_vtorc(&mut self) -> Result<(), Error> {
+        let vtorc = self.site.vtorc(&mut self.bed)?;
+        Ok(self.bed.spawn(vtorc)?)
+    }
+
+    fn apply_schema(&mut self) -> Result<(), Error> {
+        let keyspace = &self.shape.keyspace;
+        if !self.shape.schema.is_empty() {
+            let statements: Vec<&str> = self.shape.schema.iter().map(String::as_str).collect();
+            self.block_on(self.vtctld.apply_schema(keyspace, &statements))?;
+        }
+        self.block_on(self.vtctld.apply_vschema(keyspace, &self.shape.vschema))?;
+        Ok(())
+    }
+
+    fn start_vtgate(&mut self) -> Result<(), Error> {
+        let vtgate = self.site.vtgate(&mut self.bed)?;
+        Ok(self.bed.spawn(vtgate)?)
+    }
+
+    /// Waits until vtgate answers queries of every shard, by its primary and by a replica.
+    fn await_vtgate(&mut self, shards: &[String]) -> Result<(), Error> {
+        let gate = self.gate()?;
+        let Self {
+            bed,
+            shape,
+            runtime,
+            ..
+        } = self;
+        let mut targets = Vec::new();
+        for shard in shards {
+            targets.push(format!("{}:{shard}@primary", shape.keyspace));
+            if shape.replicas > 1 {
+                targets.push(format!("{}:{shard}@replica", shape.keyspace));
+            }
+        }
+        for target in targets {
+            let limit = TABLETS_LIMIT;
+            bed.wait_until("vtgate", "answering a query", limit, || {
+                runtime.block_on(ready::queries(gate, &target))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Waits until no shard but these serves primaries, by the topology.
+    ///
+    /// # Errors
+    /// It takes more than a minute.
+    pub fn await_serving(&mut self, shards: &[&str]) -> Result<(), Error> {
+        let Self {
+            bed,
+            shape,
+            vtctld,
+            runtime,
+            ..
+        } = self;
+        bed.wait_until(
+            "vtctld",
+            "having only the new shards serve",
+            PROGRAM_LIMIT,
+            || {
+                let serving = runtime.block_on(vtctld.serving(&shape.keyspace));
+                match serving {
+                    Ok(serving) if serving.is_everywhere(TabletType::Primary, shards) => Ok(()),
+                    Ok(serving) => Err(format!("{:?}", serving.cells)),
+                    Err(error) => Err(error.to_string()),
+                }
+            },
+        )?;
+        Ok(())
+    }
+}
+
+/// The number in a part's name.
+fn uid_of(part: &str) -> u32 {
+    part.rsplit_once('-')
+        .and_then(|(_, uid)| uid.parse().ok())
+        .unwrap_or_default()
+}
