@@ -1,11 +1,13 @@
 //! A real Kubernetes control plane: etcd, API server, controller manager and scheduler, and fake nodes where asked for.
 
+mod cluster;
 mod kubeconfig;
 mod pki;
 mod processes;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -18,6 +20,7 @@ use crate::api::{Api, ApiError};
 use crate::bed::Bed;
 use crate::error::Error;
 use crate::{guard, parts};
+pub(crate) use cluster::Cluster;
 use processes::Layout;
 
 /// How long each step of coming up may take on a machine that is busy otherwise: about ten times what it takes.
@@ -109,12 +112,30 @@ impl ControlPlane {
     /// # Errors
     /// As [`start`](Self::start); the bed is then ended.
     pub fn start_in(bed: Bed) -> Result<Self, Error> {
-        Ok(Self::start_with_keys(bed)?.0)
+        Ok(Self::start_with_keys(bed, Cluster::without_nodes())?.0)
     }
 
-    fn start_with_keys(mut bed: Bed) -> Result<(Self, Layout), Error> {
+    /// Starts one for a real node of this name and address, in a bed that has parts already; the node's keys and
+    /// kubeconfigs (`kubelet`, `kube-proxy`) are in the bed's folder `pki`.
+    pub(crate) fn start_for_node(
+        bed: Bed,
+        cluster: Cluster,
+        name: &str,
+        address: Ipv4Addr,
+    ) -> Result<Self, Error> {
+        let (plane, layout) = Self::start_with_keys(bed, cluster)?;
+        layout.node(name, address)?;
+        Ok(plane)
+    }
+
+    /// Whether its programs are there.
+    pub(crate) fn find_programs() -> Result<(), Error> {
+        Programs::find().map(drop)
+    }
+
+    fn start_with_keys(mut bed: Bed, cluster: Cluster) -> Result<(Self, Layout), Error> {
         let programs = Programs::find()?;
-        let layout = Layout::create(&mut bed)?;
+        let layout = Layout::create(&mut bed, cluster)?;
         let api = layout.api()?;
         for spec in [
             processes::etcd(&mut bed, &programs)?,
@@ -160,7 +181,7 @@ impl ControlPlane {
     /// As [`start_in`](Self::start_in).
     pub fn start_with_fake_nodes_in(bed: Bed) -> Result<Self, Error> {
         let kwok = parts::find("kwok")?;
-        let (mut plane, layout) = Self::start_with_keys(bed)?;
+        let (mut plane, layout) = Self::start_with_keys(bed, Cluster::without_nodes())?;
         plane.add_fake_nodes(&kwok, &layout)?;
         Ok(plane)
     }

@@ -1,5 +1,7 @@
 //! Why a bed of real parts is not there.
 
+use std::path::PathBuf;
+
 use crate::api::ApiError;
 use crate::bed::BedError;
 use crate::parts::PartError;
@@ -31,6 +33,14 @@ pub enum Error {
         "the cluster that FORESHARD_TESTBED or KUBECONFIG names cannot be used ({0}): start it, or unset them to have the test bed's own"
     )]
     Elsewhere(String),
+    /// A manifest that the API server does not take.
+    #[error("{path}: {said}")]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What `kubectl` says.
+        said: String,
+    },
     /// History that Prometheus could not hold.
     #[error("history for Prometheus: {0}")]
     History(String),

@@ -3,6 +3,7 @@
 use crate::bed::Bed;
 use crate::control_plane::ControlPlane;
 use crate::error::Error;
+use crate::node::Node;
 use crate::prometheus::Prometheus;
 
 /// A kind of bed.
@@ -32,5 +33,10 @@ pub const KINDS: &[Kind] = &[
         name: "kwok",
         about: "a control plane with three fake nodes, on which pods run as far as the API knows",
         up: |bed| ControlPlane::start_with_fake_nodes_in(bed)?.into_bed(),
+    },
+    Kind {
+        name: "node",
+        about: "a control plane with a real node: containerd, kubelet, kube-proxy, DNS, storage (needs root)",
+        up: |bed| Node::start_in(bed)?.into_bed(),
     },
 ];

@@ -46,6 +46,8 @@ pub struct GoModule {
     pub link_flags: &'static str,
     /// Whether C code is part of it; needs a C compiler.
     pub cgo: bool,
+    /// Packages of Debian with headers and libraries that its C code is compiled with.
+    pub libraries: &'static [&'static str],
     /// Programs to rename, from and to, where the package's name says nothing.
     pub renamed: &'static [(&'static str, &'static str)],
     /// Files to take along from modules: module, then paths in it; they come into `share/`.

@@ -112,6 +112,22 @@ pub enum BedError {
         "{0} needs root: run it as root (`sudo -E cargo xtask …`), or use a bed that does not need it"
     )]
     NeedsRoot(String),
+    /// All sets of addresses for nodes are taken.
+    #[error(
+        "{limit} nodes are up already, or what they left behind is: end one with `cargo xtask testbed down --name NAME`"
+    )]
+    NoNetwork {
+        /// How many there can be.
+        limit: u8,
+    },
+    /// The network could not be set up.
+    #[error("the node's network could not be made: `{command}` says: {said}")]
+    Network {
+        /// The command.
+        command: String,
+        /// Its word.
+        said: String,
+    },
     /// Something of the bed could not be removed.
     #[error("test bed `{name}` left behind: {}; end these by hand, then run `cargo xtask testbed down --name {name}` again", left.join(", "))]
     LeftBehind {

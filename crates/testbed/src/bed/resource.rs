@@ -3,8 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+
+use crate::process::Identity;
+
+/// How long what runs in a control group may take to be gone after it was killed.
+const GROUP_LIMIT: Duration = Duration::from_secs(15);
 
 /// Something outside of the bed's folder that ends with the bed.
 ///
@@ -20,8 +26,10 @@ pub enum Resource {
     Route(String),
     /// A table of nftables by family and name, such as `inet foreshard-a`.
     PacketFilter(String),
-    /// A control group by its folder, with all that is below it.
+    /// A control group by its folder, with all that is below it and whatever runs in there.
     ControlGroup(PathBuf),
+    /// A folder outside of the bed's, where a path must be short.
+    Folder(PathBuf),
 }
 
 impl Resource {
@@ -32,7 +40,10 @@ impl Resource {
             Self::Link(name) => run("ip", &["link", "delete", name]),
             Self::Route(route) => run("ip", &with(&["route", "delete"], route)),
             Self::PacketFilter(table) => run("nft", &with(&["delete", "table"], table)),
-            Self::ControlGroup(folder) => remove_groups(folder),
+            Self::ControlGroup(folder) => end_group(folder),
+            Self::Folder(folder) => {
+                let _ = fs::remove_dir_all(folder);
+            }
         }
     }
 
@@ -43,7 +54,7 @@ impl Resource {
             Self::Link(name) => Path::new("/sys/class/net").join(name).exists(),
             Self::Route(route) => prints("ip", &with(&["route", "show"], route)),
             Self::PacketFilter(table) => prints("nft", &with(&["list", "table"], table)),
-            Self::ControlGroup(folder) => folder.exists(),
+            Self::ControlGroup(folder) | Self::Folder(folder) => folder.exists(),
         }
     }
 
@@ -55,6 +66,7 @@ impl Resource {
             Self::Route(route) => format!("route {route}"),
             Self::PacketFilter(table) => format!("nftables table {table}"),
             Self::ControlGroup(folder) => format!("control group {}", folder.display()),
+            Self::Folder(folder) => format!("folder {}", folder.display()),
         }
     }
 }
@@ -89,13 +101,45 @@ fn unescape(point: &str) -> String {
     .fold(point.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
+/// What runs in there was started by the bed, even where it does not carry its mark, as in containers.
+fn end_group(folder: &Path) {
+    let begun = Instant::now();
+    loop {
+        let running = processes_in(folder);
+        if running.is_empty() || begun.elapsed() > GROUP_LIMIT {
+            break;
+        }
+        for process in running {
+            process.end(Duration::ZERO);
+        }
+    }
+    remove_groups(folder);
+}
+
+fn processes_in(folder: &Path) -> Vec<Identity> {
+    let listed = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+    let mut found: Vec<Identity> = listed
+        .lines()
+        .filter_map(|pid| Identity::of(pid.parse().ok()?))
+        .collect();
+    for child in child_groups(folder) {
+        found.extend(processes_in(&child));
+    }
+    found
+}
+
+fn child_groups(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
+}
+
 /// A control group goes when its children went.
 fn remove_groups(folder: &Path) {
-    let children = fs::read_dir(folder).into_iter().flatten().flatten();
-    for child in children {
-        if child.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_groups(&child.path());
-        }
+    for child in child_groups(folder) {
+        remove_groups(&child);
     }
     // What is in use stays, and is then reported as left behind.
     let _ = fs::remove_dir(folder);

@@ -1,29 +1,27 @@
 //! The command lines of a control plane. Everything listens on 127.0.0.1 only.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::pki::{self, Authority, Subject};
-use super::{Programs, kubeconfig};
+use super::{Cluster, Programs, kubeconfig};
 use crate::api::{Api, Client};
 use crate::bed::{Bed, PartSpec};
 use crate::error::Error;
 
-/// Names of the API server; the first of [`SERVICE_RANGE`] is what pods call it by.
+/// Names of the API server, beside its addresses.
 const API_NAMES: &[&str] = &[
     "localhost",
     "127.0.0.1",
-    "10.96.0.1",
     "kubernetes",
     "kubernetes.default",
     "kubernetes.default.svc",
     "kubernetes.default.svc.cluster.local",
 ];
 const HERE: &[&str] = &["localhost", "127.0.0.1"];
-const SERVICE_RANGE: &str = "10.96.0.0/16";
-const POD_RANGE: &str = "10.244.0.0/16";
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// Data that nobody wants to keep need not be written out in peace.
@@ -33,23 +31,27 @@ const AT_ONCE: Duration = Duration::ZERO;
 pub(super) struct Layout {
     pub(super) pki: PathBuf,
     pub(super) server: String,
+    pub(super) cluster: Cluster,
     pub(super) authority: Authority,
     pub(super) admin: Client,
 }
 
 impl Layout {
     /// Chooses ports and makes keys and kubeconfigs.
-    pub(super) fn create(bed: &mut Bed) -> Result<Self, Error> {
+    pub(super) fn create(bed: &mut Bed, cluster: Cluster) -> Result<Self, Error> {
         let pki = bed.subfolder("pki", None)?;
-        let server = format!("https://127.0.0.1:{}", bed.port("kube-apiserver")?);
+        let server = format!("https://{}:{}", cluster.host, bed.port("kube-apiserver")?);
         let authority = Authority::create(&pki, "ca")?;
         let front_proxy = Authority::create(&pki, "front-proxy-ca")?;
         pki::create_token_keys(&pki)?;
+        let host = cluster.host.to_string();
+        let mut api_names = API_NAMES.to_vec();
+        api_names.extend([host.as_str(), &cluster.first_service]);
         authority.sign(&Subject {
             file: "kube-apiserver",
             common_name: "kube-apiserver",
             organization: None,
-            serves: API_NAMES,
+            serves: &api_names,
         })?;
         front_proxy.sign(&Subject {
             file: "front-proxy-client",
@@ -66,6 +68,7 @@ impl Layout {
             })?,
             pki,
             server,
+            cluster,
             authority,
         };
         layout.write_kubeconfig("admin", &layout.admin)?;
@@ -92,6 +95,18 @@ impl Layout {
             serves: HERE,
         })?;
         self.write_kubeconfig(name, &client)
+    }
+
+    /// What a node of this name and address is known by, to the API server and from it.
+    pub(super) fn node(&self, name: &str, address: Ipv4Addr) -> Result<(), Error> {
+        let kubelet = self.authority.sign(&Subject {
+            file: "kubelet",
+            common_name: &format!("system:node:{name}"),
+            organization: Some("system:nodes"),
+            serves: &[name, &address.to_string(), "127.0.0.1"],
+        })?;
+        self.write_kubeconfig("kubelet", &kubelet)?;
+        self.component("kube-proxy", "system:kube-proxy", None)
     }
 
     /// A client for the tests, with every right.
@@ -152,18 +167,19 @@ pub(super) fn kube_apiserver(
 ) -> Result<PartSpec, Error> {
     let etcd = bed.port("etcd-client")?;
     let port = bed.port("kube-apiserver")?;
-    let egress = write_egress(bed, layout)?;
+    let reach = if layout.cluster.has_nodes {
+        reach_nodes(layout)?
+    } else {
+        reach_nobody(bed, layout)?
+    };
     let file = |name: &str| layout.file(name);
     Ok(PartSpec::new("kube-apiserver", &programs.kube_apiserver)
         .args([
             format!("--etcd-servers=http://127.0.0.1:{etcd}"),
             format!("--secure-port={port}"),
-            "--bind-address=127.0.0.1".to_owned(),
-            // A loopback address may be advertised only if nobody is told of it.
-            "--advertise-address=127.0.0.1".to_owned(),
-            "--endpoint-reconciler-type=none".to_owned(),
-            format!("--egress-selector-config-file={}", egress.display()),
-            format!("--service-cluster-ip-range={SERVICE_RANGE}"),
+            format!("--bind-address={}", layout.cluster.host),
+            format!("--advertise-address={}", layout.cluster.host),
+            format!("--service-cluster-ip-range={}", layout.cluster.services),
             format!("--tls-cert-file={}", file("kube-apiserver.crt")),
             format!("--tls-private-key-file={}", file("kube-apiserver.key")),
             format!("--client-ca-file={}", file("ca.crt")),
@@ -198,12 +214,13 @@ pub(super) fn kube_apiserver(
             ),
             format!("--proxy-client-key-file={}", file("front-proxy-client.key")),
         ])
+        .args(reach)
         .grace(AT_ONCE))
 }
 
 /// Sends whatever the API server would send to pods, services and nodes to a socket that does not exist: their
 /// addresses are fiction here, and a packet for them could leave the machine.
-fn write_egress(bed: &Bed, layout: &Layout) -> Result<PathBuf, Error> {
+fn reach_nobody(bed: &Bed, layout: &Layout) -> Result<Vec<String>, Error> {
     let nowhere = bed.folder().join("nowhere.sock");
     let config = json!({
         "apiVersion": "apiserver.k8s.io/v1beta1",
@@ -217,7 +234,29 @@ fn write_egress(bed: &Bed, layout: &Layout) -> Result<PathBuf, Error> {
         }],
     });
     pki::write(&layout.pki, "egress.json", &config.to_string())?;
-    Ok(layout.pki.join("egress.json"))
+    Ok(vec![
+        format!("--egress-selector-config-file={}", layout.file("egress.json")),
+        // A loopback address may be advertised only if nobody is told of it.
+        "--endpoint-reconciler-type=none".to_owned(),
+    ])
+}
+
+/// Logs, exec and port-forward go to the kubelet; aggregated APIs go to pods.
+fn reach_nodes(layout: &Layout) -> Result<Vec<String>, Error> {
+    let client = "kube-apiserver-kubelet-client";
+    layout.authority.sign(&Subject {
+        file: client,
+        common_name: client,
+        organization: Some("system:masters"),
+        serves: &[],
+    })?;
+    Ok(vec![
+        format!("--kubelet-client-certificate={}", layout.file(&format!("{client}.crt"))),
+        format!("--kubelet-client-key={}", layout.file(&format!("{client}.key"))),
+        "--kubelet-preferred-address-types=InternalIP".to_owned(),
+        "--enable-aggregator-routing=true".to_owned(),
+        "--endpoint-reconciler-type=lease".to_owned(),
+    ])
 }
 
 pub(super) fn kube_controller_manager(
@@ -241,8 +280,8 @@ pub(super) fn kube_controller_manager(
             format!("--cluster-signing-cert-file={}", file("ca.crt")),
             format!("--cluster-signing-key-file={}", file("ca.key")),
             "--allocate-node-cidrs=true".to_owned(),
-            format!("--cluster-cidr={POD_RANGE}"),
-            format!("--service-cluster-ip-range={SERVICE_RANGE}"),
+            format!("--cluster-cidr={}", layout.cluster.pods),
+            format!("--service-cluster-ip-range={}", layout.cluster.services),
         ])
         .grace(AT_ONCE))
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{GoModule, Job, PartError, toolchain};
+use super::{DebianPackages, GoModule, Job, PartError, debian, toolchain};
 
 /// What the programs follow from. The compiler's version is part of it.
 pub(super) fn inputs(module: &GoModule, go_version: &str) -> Vec<String> {
@@ -18,6 +18,7 @@ pub(super) fn inputs(module: &GoModule, go_version: &str) -> Vec<String> {
         module.link_flags.to_owned(),
         module.cgo.to_string(),
         format!("{:?} {:?}", module.renamed, module.files),
+        module.libraries.join(" "),
     ]
 }
 
@@ -32,6 +33,10 @@ pub(super) fn make(job: &mut Job<'_>, module: &GoModule, into: &Path) -> Result<
     }
     job.step("fetching modules");
     job.run(go_command(&go, &source, module).args(["mod", "download"]))?;
+    let libraries = into.join("libraries");
+    if !module.libraries.is_empty() {
+        debian::make(job, &headers(module), &libraries)?;
+    }
     job.step("compiling");
     let bin = into.join("bin");
     let mut install = go_command(&go, &source, module);
@@ -42,7 +47,17 @@ pub(super) fn make(job: &mut Job<'_>, module: &GoModule, into: &Path) -> Result<
     if !module.tags.is_empty() {
         install.args(["-tags", module.tags]);
     }
+    if !module.libraries.is_empty() {
+        let root = libraries.join("root");
+        let described = root.join(format!("usr/lib/{}-linux-gnu/pkgconfig", std::env::consts::ARCH));
+        install
+            .env("PKG_CONFIG_PATH", described)
+            .env("PKG_CONFIG_SYSROOT_DIR", root);
+    }
     job.run(install.args(module.packages))?;
+    if !module.libraries.is_empty() {
+        fs::remove_dir_all(&libraries).map_err(PartError::file(&libraries))?;
+    }
     for (from, to) in module.renamed {
         let (from, to) = (bin.join(from), bin.join(to));
         fs::rename(&from, &to).map_err(PartError::file(&from))?;
@@ -51,6 +66,17 @@ pub(super) fn make(job: &mut Job<'_>, module: &GoModule, into: &Path) -> Result<
         take_files(&go, &source, module, name, paths, into)?;
     }
     Ok(())
+}
+
+/// What the C code is compiled with; it is linked in, so it need not stay.
+fn headers(module: &GoModule) -> DebianPackages {
+    DebianPackages {
+        packages: module.libraries,
+        split_off: &[],
+        release: "bookworm",
+        own_libraries: false,
+        programs: &[],
+    }
 }
 
 /// Copies files of a module under their last names.

@@ -147,7 +147,116 @@ pub const PARTS: &[Part] = &[
         }),
         disk_bytes: 8 * GIB,
     },
+    Part {
+        name: "busybox",
+        version: "Debian bookworm",
+        beds: NODE,
+        recipe: Recipe::Debian(DebianPackages {
+            packages: &["busybox-static"],
+            split_off: &[],
+            release: "bookworm",
+            own_libraries: false,
+            programs: &["busybox"],
+        }),
+        disk_bytes: GIB,
+    },
+    Part {
+        name: "nftables",
+        version: "Debian bookworm",
+        beds: NODE,
+        recipe: Recipe::Debian(DebianPackages {
+            packages: &["nftables"],
+            split_off: &[],
+            release: "bookworm",
+            own_libraries: true,
+            programs: &["nft"],
+        }),
+        disk_bytes: GIB,
+    },
+    Part {
+        name: "runc",
+        version: "v1.5.2",
+        beds: NODE,
+        recipe: Recipe::Go(GoModule {
+            packages: &["github.com/opencontainers/runc"],
+            tags: "seccomp urfave_cli_no_docs netgo osusergo",
+            link_flags: "-linkmode external -extldflags -static",
+            cgo: true,
+            libraries: &["libseccomp-dev"],
+            ..go(
+                include_str!("../../../../tests/testbed/runc/go.mod"),
+                include_str!("../../../../tests/testbed/runc/go.sum"),
+            )
+        }),
+        disk_bytes: 2 * GIB,
+    },
+    Part {
+        name: "cni-plugins",
+        version: "v1.9.1",
+        beds: NODE,
+        recipe: Recipe::Go(GoModule {
+            packages: &[
+                "github.com/containernetworking/plugins/plugins/ipam/host-local",
+                "github.com/containernetworking/plugins/plugins/main/bridge",
+                "github.com/containernetworking/plugins/plugins/main/loopback",
+                "github.com/containernetworking/plugins/plugins/meta/portmap",
+            ],
+            ..go(
+                include_str!("../../../../tests/testbed/cni/go.mod"),
+                include_str!("../../../../tests/testbed/cni/go.sum"),
+            )
+        }),
+        disk_bytes: 2 * GIB,
+    },
+    Part {
+        name: "containerd",
+        version: "v2.4.2",
+        beds: NODE,
+        recipe: Recipe::Go(GoModule {
+            packages: &[
+                "github.com/containerd/containerd/v2/cmd/containerd",
+                "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+                "github.com/containerd/containerd/v2/cmd/ctr",
+            ],
+            tags: "no_btrfs no_zfs no_devmapper no_aufs netgo osusergo urfave_cli_no_docs",
+            link_flags: "-X github.com/containerd/containerd/v2/version.Version=v2.4.2",
+            ..go(
+                include_str!("../../../../tests/testbed/containerd/go.mod"),
+                include_str!("../../../../tests/testbed/containerd/go.sum"),
+            )
+        }),
+        disk_bytes: 3 * GIB,
+    },
+    Part {
+        name: "coredns",
+        version: "v1.15.0",
+        beds: NODE,
+        recipe: Recipe::Go(GoModule {
+            packages: &["github.com/coredns/coredns"],
+            ..go(
+                include_str!("../../../../tests/testbed/coredns/go.mod"),
+                include_str!("../../../../tests/testbed/coredns/go.sum"),
+            )
+        }),
+        disk_bytes: 4 * GIB,
+    },
+    Part {
+        name: "local-path-provisioner",
+        version: "v0.0.30",
+        beds: NODE,
+        recipe: Recipe::Go(GoModule {
+            packages: &["github.com/rancher/local-path-provisioner"],
+            ..go(
+                include_str!("../../../../tests/testbed/local-path-provisioner/go.mod"),
+                include_str!("../../../../tests/testbed/local-path-provisioner/go.sum"),
+            )
+        }),
+        disk_bytes: 2 * GIB,
+    },
 ];
+
+/// What only a real node needs.
+const NODE: &[&str] = &["node"];
 
 /// Built from modules, Kubernetes does not know its own version.
 const KUBERNETES_VERSION: &str = "-X k8s.io/component-base/version.gitVersion=v1.37.2 \
@@ -164,6 +273,7 @@ const fn go(go_mod: &'static str, go_sum: &'static str) -> GoModule {
         tags: "",
         link_flags: "",
         cgo: false,
+        libraries: &[],
         renamed: &[],
         files: &[],
     }
