@@ -22,6 +22,9 @@ pub enum PartError {
         /// The part.
         part: &'static str,
     },
+    /// Nothing real is to be started in this run.
+    #[error("FORESHARD_TESTBED is `off`: unset it to have real parts")]
+    Off,
     /// No Go, and none could be had.
     #[error(
         "Go is missing and could not be installed ({0}): install Go 1.26 or newer from https://go.dev/dl, or Python with pip, and run this again"
