@@ -4,6 +4,7 @@ use crate::bed::Bed;
 use crate::control_plane::ControlPlane;
 use crate::error::Error;
 use crate::prometheus::Prometheus;
+use crate::vitess::{self, Shape, Vitess};
 
 /// A kind of bed.
 #[derive(Debug)]
@@ -32,5 +33,10 @@ pub const KINDS: &[Kind] = &[
         name: "kwok",
         about: "a control plane with three fake nodes, on which pods run as far as the API knows",
         up: |bed| ControlPlane::start_with_fake_nodes_in(bed)?.into_bed(),
+    },
+    Kind {
+        name: vitess::KIND,
+        about: "Vitess: a keyspace of two shards with three tablets each, and empty tables for load",
+        up: |bed| Ok(Vitess::start_in(bed, &Shape::default())?.into_bed()),
     },
 ];
