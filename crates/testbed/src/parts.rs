@@ -337,6 +337,27 @@ mod tests {
     }
 
     #[test]
+    fn a_build_that_would_fill_the_disk_is_not_begun() {
+        static HUGE: Part = Part {
+            name: "huge",
+            version: "1",
+            beds: &[],
+            recipe: Recipe::Custom(Custom {
+                inputs: "",
+                make: |_, _| Ok(()),
+            }),
+            disk_bytes: u64::MAX,
+        };
+        let error = check_space(&HUGE).unwrap_err();
+        assert!(matches!(error, PartError::DiskLow { .. }), "{error}");
+        let shown = error.to_string();
+        assert!(
+            shown.contains("huge needs 18446744073.7 GB free in "),
+            "{shown}"
+        );
+    }
+
+    #[test]
     fn beds_stand_for_their_parts_and_unknown_names_for_nothing() {
         let names = |chosen: Vec<&'static Part>| -> Vec<&str> {
             chosen.iter().map(|part| part.name).collect()
