@@ -170,7 +170,7 @@ impl Bed {
             match read.and_then(|record| summary(&folder, &record)) {
                 Ok(bed) => all.push(bed),
                 // Not finished yet, or ended while it was looked at.
-                Err(BedError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+                Err(BedError::File { reason, .. }) if reason.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }

@@ -116,12 +116,12 @@ pub enum PartError {
         what: String,
     },
     /// A file of the cache.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {reason}", .path.display())]
     File {
         /// The file or folder.
         path: PathBuf,
         /// The system's word.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -137,7 +137,7 @@ impl PartError {
     /// For `map_err` on file operations.
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { path, source }
+        move |reason| Self::File { path, reason }
     }
 }
 
