@@ -20,14 +20,14 @@ const SHOWN_CHARS: usize = 300;
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// Nobody answered.
-    #[error("{method} {url}: {source}")]
+    #[error("{method} {url}: {reason}")]
     NoAnswer {
         /// The request's method.
         method: String,
         /// The request's address.
         url: String,
         /// Why.
-        source: Box<ureq::Error>,
+        reason: Box<ureq::Error>,
     },
     /// An answer that says no.
     #[error("{method} {url}: {status}: {message}")]
@@ -191,10 +191,10 @@ impl Api {
         body: Vec<u8>,
     ) -> Result<String, ApiError> {
         let url = format!("{}{path}", self.server);
-        let no_answer = |source| ApiError::NoAnswer {
+        let no_answer = |reason| ApiError::NoAnswer {
             method: method.to_string(),
             url: url.clone(),
-            source: Box::new(source),
+            reason: Box::new(reason),
         };
         let mut request = Request::builder().method(method).uri(&url);
         if !content_type.is_empty() {

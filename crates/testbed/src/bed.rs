@@ -12,6 +12,7 @@ mod teardown;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -92,8 +93,8 @@ impl Bed {
             if record.owner.is_none() && runs {
                 return Err(BedError::Running(name.to_owned()));
             }
-            drop(lock);
             teardown::end(&folder, &record)?;
+            drop(lock);
             return Self::create(name, kind);
         }
         let record = BedRecord {
@@ -165,9 +166,12 @@ impl Bed {
     pub fn list() -> Result<Vec<Summary>, BedError> {
         let mut all = Vec::new();
         for folder in bed_folders() {
-            let path = folder.join("bed.json");
-            if path.exists() {
-                all.push(summary(&folder, &record::read(&path)?)?);
+            let read = record::read(&folder.join("bed.json"));
+            match read.and_then(|record| summary(&folder, &record)) {
+                Ok(bed) => all.push(bed),
+                // Not finished yet, or ended while it was looked at.
+                Err(BedError::File { reason, .. }) if reason.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(all)
@@ -278,7 +282,9 @@ fn end_stale() {
         let Ok(record) = record::read::<BedRecord>(&folder.join("bed.json")) else {
             continue;
         };
-        if is_stale(&record) && matches!(lock::try_take(&folder), Ok(Some(_))) {
+        if is_stale(&record)
+            && let Ok(Some(_lock)) = lock::try_take(&folder)
+        {
             let _ = teardown::end(&folder, &record);
         }
     }

@@ -80,7 +80,7 @@ impl ControlPlane {
         match env::var("FORESHARD_TESTBED").as_deref() {
             Ok("kind") => Self::kind(),
             Ok("kubeconfig") => Self::of_kubeconfig(),
-            Ok("") | Err(_) => {
+            Ok("" | "off") | Err(_) => {
                 // Before anything is made: what is missing is to be said at once.
                 Programs::find()?;
                 Self::start_in(Bed::unique("control-plane")?)

@@ -27,7 +27,7 @@ pub fn watch(bed: &Bed) -> Result<(), BedError> {
     let program = program.ok_or_else(|| BedError::Spawn {
         part: "the guard of the bed".to_owned(),
         program: PathBuf::from(PROGRAM),
-        source: io::Error::new(
+        reason: io::Error::new(
             io::ErrorKind::NotFound,
             "run `cargo build --package foreshard-testbed`",
         ),
@@ -40,10 +40,10 @@ pub fn watch(bed: &Bed) -> Result<(), BedError> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|source| BedError::Spawn {
+        .map_err(|reason| BedError::Spawn {
             part: "the guard of the bed".to_owned(),
             program,
-            source,
+            reason,
         })?;
     // Never closed by us: the pipe lives exactly as long as this process.
     std::mem::forget(child.stdin.take());

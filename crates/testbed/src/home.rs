@@ -12,8 +12,9 @@ pub const CACHE_VARIABLE: &str = "FORESHARD_TESTBED_CACHE";
 /// parts refuse to run as root, and other users cannot enter root's home.
 #[must_use]
 pub fn folder() -> PathBuf {
-    if let Some(folder) = set("FORESHARD_TESTBED_CACHE") {
-        return folder;
+    if let Some(folder) = set(CACHE_VARIABLE) {
+        // Parts run elsewhere: a relative path would mean another folder to each.
+        return std::path::absolute(&folder).unwrap_or(folder);
     }
     let cache = if let Some(cache) = set("XDG_CACHE_HOME") {
         cache

@@ -5,6 +5,7 @@ use crate::control_plane::ControlPlane;
 use crate::error::Error;
 use crate::node::Node;
 use crate::prometheus::Prometheus;
+use crate::vitess::{self, Shape, Vitess};
 
 /// A kind of bed.
 #[derive(Debug)]
@@ -38,5 +39,10 @@ pub const KINDS: &[Kind] = &[
         name: "node",
         about: "a control plane with a real node: containerd, kubelet, kube-proxy, DNS, storage (needs root)",
         up: |bed| Node::start_in(bed)?.into_bed(),
+    },
+    Kind {
+        name: vitess::KIND,
+        about: "Vitess: a keyspace of two shards with three tablets each, and empty tables for load",
+        up: |bed| Ok(Vitess::start_in(bed, &Shape::default())?.into_bed()),
     },
 ];

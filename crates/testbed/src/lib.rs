@@ -30,7 +30,7 @@ pub mod vitess;
 pub use api::{Api, ApiError};
 pub use bed::{Bed, BedError, PartSpec, PartStatus, Resource, RunAs, Summary};
 pub use control_plane::{ControlPlane, Namespace};
-pub use error::{Error, or_left_out};
+pub use error::{Error, all_is_required, or_left_out};
 pub use image::Image;
 pub use load::{Load, LoadSpec};
 pub use node::{BUSYBOX, NODE, Network, Node};

@@ -59,7 +59,8 @@ impl Programs {
             };
             (found.prometheus.is_file() && found.promtool.is_file()).then_some(found)
         };
-        if let Some(folder) = env::var_os(FOLDER_VARIABLE) {
+        let off = env::var_os("FORESHARD_TESTBED").is_some_and(|value| value == "off");
+        if let Some(folder) = env::var_os(FOLDER_VARIABLE).filter(|_| !off) {
             let folder = PathBuf::from(folder);
             let error = || PartError::Incomplete {
                 part: "prometheus",
@@ -70,8 +71,8 @@ impl Programs {
             };
             return Ok(in_folder(&folder).ok_or_else(error)?);
         }
-        let own = parts::find("prometheus");
-        match own {
+        match parts::find("prometheus") {
+            Err(PartError::Off) => Err(PartError::Off.into()),
             Ok(built) => Ok(Self {
                 prometheus: built.program("prometheus"),
                 promtool: built.program("promtool"),

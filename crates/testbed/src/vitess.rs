@@ -18,7 +18,7 @@ use crate::{Bed, Error, Identity};
 pub use error::VitessError;
 pub use shape::Shape;
 pub use site::FOLDER_VARIABLE;
-use site::Site;
+use site::{Programs, Site};
 use tablet::Placed;
 
 /// The kind of bed that this is.
@@ -52,6 +52,8 @@ impl Vitess {
     /// # Errors
     /// Parts that are not built, programs that do not start, or not in time, with the ends of their logs.
     pub fn start(shape: &Shape) -> Result<Self, Error> {
+        // Before there is a bed: often they are not there.
+        Programs::find()?;
         Self::start_in(Bed::unique(KIND)?, shape)
     }
 
@@ -300,6 +302,10 @@ impl Vitess {
                 }
             })?;
         }
+        // For a moment after its election a primary refuses all that has to do with workflows.
+        bed.wait_until("vtctld", "reading workflows", TABLETS_LIMIT, || {
+            ready::answers(runtime.block_on(vtctld.workflows(&shape.keyspace)))
+        })?;
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use foreshard_testbed::{Bed, BedError, Identity, PartSpec};
+use foreshard_testbed::{Bed, BedError, Identity, PartSpec, guard};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -287,5 +287,61 @@ fn a_bed_whose_runner_was_killed_is_ended_by_name_and_by_the_next_bed() {
         }
         assert!(!seen.parts[0].process.is_alive());
         assert!(!seen.folder.exists());
+    }
+}
+
+/// Not a test of its own: what the next one runs in a process of its own.
+#[test]
+fn a_process_with_a_watched_bed() {
+    let Some(name) = std::env::var_os("FORESHARD_TESTBED_WATCHED_BED") else {
+        return;
+    };
+    let mut bed = Bed::create(&name.to_string_lossy(), "plain").unwrap();
+    bed.spawn(shell("sleeper", "exec sleep 600")).unwrap();
+    guard::watch(&bed).unwrap();
+    bed.set_fact("watched", "yes").unwrap();
+    // As a static would be: no destructor runs.
+    std::mem::forget(bed);
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+#[test]
+fn a_watched_bed_ends_with_its_process_however_that_ends() {
+    for killed in [true, false] {
+        let name = format!("watched-{killed}-{}", std::process::id());
+        let mut runner = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_process_with_a_watched_bed"])
+            .env("FORESHARD_TESTBED_WATCHED_BED", &name)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let find = || {
+            Bed::list()
+                .unwrap()
+                .into_iter()
+                .find(|bed| bed.name == name)
+        };
+        let mut watch = Bed::unique("watch").unwrap();
+        watch.spawn(shell("watch", "exec sleep 600")).unwrap();
+        watch
+            .wait_until("watch", "seeing the other bed", LIMIT, || {
+                let up = find().is_some_and(|bed| bed.facts.contains_key("watched"));
+                up.then_some(()).ok_or_else(|| "no such bed".to_owned())
+            })
+            .unwrap();
+        let process = find().unwrap().parts[0].process;
+        if killed {
+            runner.kill().unwrap();
+        }
+        // Its input ends, and with it the test that it runs.
+        drop(runner.stdin.take());
+        runner.wait().unwrap();
+        watch
+            .wait_until("watch", "seeing the other bed go", LIMIT, || {
+                let gone = find().is_none() && !process.is_alive();
+                gone.then_some(()).ok_or_else(|| "still there".to_owned())
+            })
+            .unwrap();
     }
 }

@@ -4,8 +4,8 @@
 mod bench;
 mod console;
 mod demo;
+mod lane;
 mod policies;
-mod prometheus;
 mod report;
 mod shell;
 mod test;
@@ -35,7 +35,7 @@ enum Task {
     },
     /// Run every check and test; the last line says how it went.
     Test {
-        /// Leave out what takes minutes: the licence check, API docs and the real Prometheus.
+        /// Leave out what takes minutes: the licence check, API docs and the control-plane lane.
         #[arg(long)]
         fast: bool,
     },

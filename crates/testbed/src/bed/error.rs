@@ -46,12 +46,12 @@ pub enum BedError {
         port: u16,
     },
     /// No port could be had at all.
-    #[error("no free port on 127.0.0.1 for {what}: {source}")]
+    #[error("no free port on 127.0.0.1 for {what}: {reason}")]
     NoPort {
         /// What should have listened.
         what: String,
         /// The system's word.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A part of this name was started before.
     #[error("part `{part}` of test bed `{bed}` exists already: give each part its own name")]
@@ -72,14 +72,14 @@ pub enum BedError {
         parts: String,
     },
     /// A part's program could not be started.
-    #[error("{part} could not be started from {program}: {source}")]
+    #[error("{part} could not be started from {program}: {reason}")]
     Spawn {
         /// The part's name.
         part: String,
         /// Its program.
         program: PathBuf,
         /// The system's word.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A part ended while it was waited for, or a one-time run failed.
     #[error("{part} ended before {what} ({status}); its log ends:\n{log}")]
@@ -137,20 +137,20 @@ pub enum BedError {
         left: Vec<String>,
     },
     /// A file of the bed.
-    #[error("{path}: {source}")]
+    #[error("{path}: {reason}")]
     File {
         /// The file or folder.
         path: PathBuf,
         /// The system's word.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A file of the bed that does not hold what was written there.
-    #[error("{path} is not the state of a test bed ({source}): end its processes by hand and remove {}", path.parent().unwrap_or(path).display())]
+    #[error("{path} is not the state of a test bed ({reason}): end its processes by hand and remove {}", path.parent().unwrap_or(path).display())]
     Corrupt {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: serde_json::Error,
+        reason: serde_json::Error,
     },
 }
 
@@ -158,6 +158,6 @@ impl BedError {
     /// For `map_err` on file operations.
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { path, source }
+        move |reason| Self::File { path, reason }
     }
 }

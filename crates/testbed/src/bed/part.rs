@@ -263,10 +263,10 @@ impl Bed {
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors);
-        command.spawn().map_err(|source| BedError::Spawn {
+        command.spawn().map_err(|reason| BedError::Spawn {
             part: spec.name.clone(),
             program: spec.program.clone(),
-            source,
+            reason,
         })
     }
 

@@ -16,16 +16,18 @@ impl Bed {
         if let Some(port) = self.record.ports.get(what) {
             return Ok(*port);
         }
-        let taken: Vec<u16> = Self::list()?
+        // Another bed whose state is damaged is that bed's trouble.
+        let taken: Vec<u16> = Self::list()
+            .unwrap_or_default()
             .iter()
             .flat_map(|bed| bed.ports.values().copied())
             .collect();
         // Held until a good one is found, so that none is offered twice.
         let mut held = Vec::new();
         for _ in 0..TRIES {
-            let failed = |source| BedError::NoPort {
+            let failed = |reason| BedError::NoPort {
                 what: what.to_owned(),
-                source,
+                reason,
             };
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
             let port = listener.local_addr().map_err(failed)?.port();
@@ -36,7 +38,7 @@ impl Bed {
         }
         Err(BedError::NoPort {
             what: what.to_owned(),
-            source: std::io::ErrorKind::AddrInUse.into(),
+            reason: std::io::ErrorKind::AddrInUse.into(),
         })
     }
 

@@ -36,9 +36,9 @@ pub(crate) struct PartRecord {
 
 /// Writes a file whole or not at all.
 pub(crate) fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), BedError> {
-    let text = serde_json::to_vec_pretty(value).map_err(|source| BedError::Corrupt {
+    let text = serde_json::to_vec_pretty(value).map_err(|reason| BedError::Corrupt {
         path: path.to_owned(),
-        source,
+        reason,
     })?;
     let fresh = path.with_extension("new");
     let mut file = fs::File::create(&fresh).map_err(BedError::file(&fresh))?;
@@ -48,9 +48,9 @@ pub(crate) fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), BedError
 
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, BedError> {
     let text = fs::read(path).map_err(BedError::file(path))?;
-    serde_json::from_slice(&text).map_err(|source| BedError::Corrupt {
+    serde_json::from_slice(&text).map_err(|reason| BedError::Corrupt {
         path: path.to_owned(),
-        source,
+        reason,
     })
 }
 

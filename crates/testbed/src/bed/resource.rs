@@ -74,11 +74,13 @@ impl Resource {
 /// The mounts below a folder, deepest first.
 pub(crate) fn mounts_below(folder: &Path) -> Vec<PathBuf> {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    // The kernel knows folders by where they really are.
+    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
     let mut mounts: Vec<PathBuf> = table
         .lines()
         .filter_map(|line| line.split(' ').nth(4))
         .map(|point| PathBuf::from(unescape(point)))
-        .filter(|point| point.starts_with(folder))
+        .filter(|point| point.starts_with(&folder))
         .collect();
     mounts.reverse();
     mounts

@@ -44,7 +44,8 @@ impl Entry {
     pub(super) fn new(part: &str, digest: &str) -> Self {
         Self {
             folder: folder().join(format!("{part}-{digest}")),
-            staging_prefix: format!(".building-{part}-"),
+            // The point keeps `kubernetes` apart from `kubernetes-node`.
+            staging_prefix: format!(".building-{part}."),
         }
     }
 
@@ -76,9 +77,9 @@ impl Entry {
 
     /// An empty folder to build in. What interrupted builds left is removed: the lock says that nobody works on it.
     pub(super) fn begin(&self) -> Result<PathBuf, PartError> {
-        let parts = folder();
-        for entry in fs::read_dir(&parts)
-            .map_err(PartError::file(&parts))?
+        let parts = self.folder.parent().unwrap_or(&self.folder);
+        for entry in fs::read_dir(parts)
+            .map_err(PartError::file(parts))?
             .flatten()
         {
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -233,15 +234,15 @@ mod tests {
     fn entry(folder: &Path) -> Entry {
         Entry {
             folder: folder.join("a-1"),
-            staging_prefix: ".building-a-".to_owned(),
+            staging_prefix: ".building-a.".to_owned(),
         }
     }
 
     fn committed(folder: &Path) -> Entry {
-        let staging = folder.join(".building-a-1");
+        let entry = entry(folder);
+        let staging = entry.begin().unwrap();
         fs::create_dir_all(staging.join("bin")).unwrap();
         fs::write(staging.join("bin/a"), "right").unwrap();
-        let entry = entry(folder);
         entry.commit(&staging).unwrap();
         entry
     }
@@ -270,6 +271,19 @@ mod tests {
             assert!(entry.find().is_none());
             assert!(committed(folder.path()).find().is_some());
         }
+    }
+
+    #[test]
+    fn an_interrupted_build_is_neither_found_nor_kept_nor_mistaken_for_anothers() {
+        let folder = tempfile::tempdir().unwrap();
+        let [interrupted, of_another] =
+            [".building-a.1", ".building-a-b.1"].map(|name| folder.path().join(name));
+        for staging in [&interrupted, &of_another] {
+            fs::create_dir_all(staging.join("bin")).unwrap();
+        }
+        assert!(entry(folder.path()).find().is_none());
+        committed(folder.path());
+        assert!(!interrupted.exists() && of_another.exists());
     }
 
     #[test]

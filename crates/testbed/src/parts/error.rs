@@ -22,6 +22,9 @@ pub enum PartError {
         /// The part.
         part: &'static str,
     },
+    /// Nothing real is to be started in this run.
+    #[error("FORESHARD_TESTBED is `off`: unset it to have real parts")]
+    Off,
     /// No Go, and none could be had.
     #[error(
         "Go is missing and could not be installed ({0}): install Go 1.26 or newer from https://go.dev/dl, or Python with pip, and run this again"
@@ -113,12 +116,12 @@ pub enum PartError {
         what: String,
     },
     /// A file of the cache.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {reason}", .path.display())]
     File {
         /// The file or folder.
         path: PathBuf,
         /// The system's word.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -134,7 +137,7 @@ impl PartError {
     /// For `map_err` on file operations.
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { path, source }
+        move |reason| Self::File { path, reason }
     }
 }
 

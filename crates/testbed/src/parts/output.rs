@@ -56,9 +56,9 @@ impl Job<'_> {
         let from = log.metadata().map_err(PartError::file(&path))?.len();
         let errors = log.try_clone().map_err(PartError::file(&path))?;
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
-        let mut child = command.spawn().map_err(|source| PartError::File {
+        let mut child = command.spawn().map_err(|reason| PartError::File {
             path: PathBuf::from(command.get_program()),
-            source,
+            reason,
         })?;
         let mut told = Instant::now();
         let status = loop {

@@ -28,7 +28,7 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    fn find() -> Result<Self, Error> {
+    pub(super) fn find() -> Result<Self, Error> {
         let named = env::var_os(FOLDER_VARIABLE).filter(|value| !value.is_empty());
         let vitess = match named {
             Some(folder) => PathBuf::from(folder),
