@@ -28,7 +28,7 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
 impl Client {
     /// A client of the vtctld at `HOST:PORT` or `http://HOST:PORT`. It connects with the first call, and again
-    /// whenever the connection was lost.
+    /// whenever the connection was lost. To be called within a tokio runtime, which then drives the connection.
     ///
     /// # Errors
     ///

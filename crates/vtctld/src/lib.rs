@@ -37,6 +37,8 @@ mod workflow;
 
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod samples;
 
 pub use call::{Call, Effect};
 pub use client::Client;

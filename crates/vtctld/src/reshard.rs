@@ -81,7 +81,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error`]. If it may be there in part, look it up by [`Client::workflow`] before a second try.
+    /// [`Error`]. If it may be there in part, look it up by [`Client::workflow`] before a second try. A primary that
+    /// was elected just now refuses for a moment ("vreplication engine is closed"), to both.
     pub async fn create_reshard(&self, reshard: &Reshard) -> Result<WorkflowStatus, Error> {
         let message = vtctldata::ReshardCreateRequest {
             workflow: reshard.workflow.clone(),
@@ -131,8 +132,9 @@ impl Client {
         Ok(answer.summary)
     }
 
-    /// Gives up a reshard of which no traffic was switched; the server refuses it later. Without `keep_data` the
-    /// target shards are removed from the topology. Gives the server's summary.
+    /// Gives up a reshard of which no traffic was switched, or all was switched back; else the server refuses. The
+    /// streams go. Without `keep_data` the server also deletes the target shards' records; of shards whose tablets ran
+    /// they were seen to be there afterwards all the same: end these first. Gives the server's summary.
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@ pub struct Keyspace {
     /// Its name.
     pub name: String,
     /// Which replicas must have a transaction before it is committed: `none`, `semi_sync`, `cross_cell`, or another
-    /// that the cluster has.
+    /// that the cluster has. vtctld records any word: a wrong one shows only when no primary is elected.
     pub durability_policy: String,
 }
 

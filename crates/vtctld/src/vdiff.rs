@@ -63,7 +63,7 @@ pub struct VdiffTable {
     pub state: VdiffState,
     /// Rows compared so far.
     pub rows_compared: u64,
-    /// Rows to compare, by MySQL's estimate.
+    /// Rows to compare, by MySQL's estimate; 0 where it has none yet.
     pub rows_total: u64,
     /// Whether a row differs, or is on one side only.
     pub mismatch: bool,
@@ -296,7 +296,7 @@ const MAX_EXTRA_ROWS: i64 = 1_000;
 const MAX_SAMPLE_ROWS: i64 = 10;
 
 impl Vdiff {
-    fn from_wire(answer: &vtctldata::VDiffShowResponse) -> Result<Self, String> {
+    pub(crate) fn from_wire(answer: &vtctldata::VDiffShowResponse) -> Result<Self, String> {
         let mut shards = BTreeMap::new();
         for (name, tablet) in &answer.tablet_responses {
             if let Some(result) = &tablet.output {

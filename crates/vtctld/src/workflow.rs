@@ -121,7 +121,7 @@ impl Workflow {
         !self.streams.is_empty() && self.streams.iter().all(|stream| stream.message == "FROZEN")
     }
 
-    fn from_wire(workflow: vtctldata::Workflow) -> Self {
+    pub(crate) fn from_wire(workflow: vtctldata::Workflow) -> Self {
         let location = |from: Option<vtctldata::workflow::ReplicationLocation>| {
             let from = from.unwrap_or_default();
             Location {
