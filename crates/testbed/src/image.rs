@@ -112,7 +112,13 @@ impl Image {
         let mut folders = std::collections::BTreeSet::new();
         for entry in &self.files {
             let path = entry.path();
-            for above in Path::new(path).ancestors().skip(1).collect::<Vec<_>>().into_iter().rev() {
+            for above in Path::new(path)
+                .ancestors()
+                .skip(1)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+            {
                 let above = above.to_string_lossy().into_owned();
                 if !above.is_empty() && folders.insert(above.clone()) {
                     append(&mut tar, &above, tar::EntryType::Directory, 0o755, &[])?;
@@ -124,7 +130,13 @@ impl Image {
                     append(&mut tar, path, tar::EntryType::Directory, *mode, &[])?;
                 }
                 Entry::Text { path, text } => {
-                    append(&mut tar, path, tar::EntryType::Regular, 0o644, text.as_bytes())?;
+                    append(
+                        &mut tar,
+                        path,
+                        tar::EntryType::Regular,
+                        0o644,
+                        text.as_bytes(),
+                    )?;
                 }
                 Entry::Program { from, path } => {
                     let mut file = File::open(from)?;
@@ -181,7 +193,13 @@ impl Image {
         }))?;
         let mut tar = tar::Builder::new(File::create(into)?);
         let regular = tar::EntryType::Regular;
-        append(&mut tar, "oci-layout", regular, 0o644, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        append(
+            &mut tar,
+            "oci-layout",
+            regular,
+            0o644,
+            br#"{"imageLayoutVersion":"1.0.0"}"#,
+        )?;
         append(&mut tar, "index.json", regular, 0o644, &index)?;
         for blob in [&config, &manifest] {
             append(&mut tar, &blob_path(&digest_of(blob)), regular, 0o644, blob)?;
@@ -324,11 +342,17 @@ mod tests {
         let blob = |of: &serde_json::Value| {
             let digest = of["digest"].as_str().unwrap();
             let bytes = &files[&blob_path(digest)];
-            assert_eq!((digest_of(bytes), bytes.len() as u64), (digest.to_owned(), of["size"].as_u64().unwrap()));
+            assert_eq!(
+                (digest_of(bytes), bytes.len() as u64),
+                (digest.to_owned(), of["size"].as_u64().unwrap())
+            );
             bytes.clone()
         };
         let index = json(&files["index.json"]);
-        assert_eq!(index["manifests"][0]["annotations"]["io.containerd.image.name"], image.name());
+        assert_eq!(
+            index["manifests"][0]["annotations"]["io.containerd.image.name"],
+            image.name()
+        );
         let manifest = json(&blob(&index["manifests"][0]));
         let config = json(&blob(&manifest["config"]));
         assert_eq!(config["config"]["Entrypoint"][0], "/usr/bin/web");
@@ -338,9 +362,27 @@ mod tests {
         let paths: Vec<String> = layer
             .entries()
             .unwrap()
-            .map(|entry| entry.unwrap().path().unwrap().to_string_lossy().into_owned())
+            .map(|entry| {
+                entry
+                    .unwrap()
+                    .path()
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned()
+            })
             .collect();
-        assert_eq!(paths, ["usr", "usr/bin", "usr/bin/web", "tmp", "etc", "etc/passwd", "bin"]);
+        assert_eq!(
+            paths,
+            [
+                "usr",
+                "usr/bin",
+                "usr/bin/web",
+                "tmp",
+                "etc",
+                "etc/passwd",
+                "bin"
+            ]
+        );
     }
 
     #[test]

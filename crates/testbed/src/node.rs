@@ -19,7 +19,7 @@ use crate::bed::{Bed, BedError};
 use crate::control_plane::ControlPlane;
 use crate::error::Error;
 use crate::image::Image;
-use crate::{guard, parts};
+use crate::{guard, home, parts};
 pub use network::Network;
 
 /// How long each step of coming up may take on a machine that is busy otherwise: about ten times what it takes.
@@ -100,7 +100,7 @@ impl Node {
     /// # Errors
     /// As [`start`](Self::start); the bed is then ended.
     pub fn start_in(mut bed: Bed) -> Result<Self, Error> {
-        if !rustix::process::geteuid().is_root() {
+        if !home::is_root() {
             return Err(BedError::NeedsRoot("a Kubernetes node".to_owned()).into());
         }
         let programs = Programs::find()?;
@@ -110,8 +110,7 @@ impl Node {
         bed.spawn(processes::containerd(&bed, &network, &programs))?;
         // The images go in while the control plane comes up.
         let images = images::write(&bed, &programs)?;
-        let plane =
-            ControlPlane::start_for_node(bed, network.cluster(), NODE, network.node())?;
+        let plane = ControlPlane::start_for_node(bed, network.cluster(), NODE, network.node())?;
         let mut node = Self {
             plane,
             network,
@@ -184,7 +183,10 @@ impl Node {
     fn join(&mut self) -> Result<(), Error> {
         let specs = {
             let (network, programs) = (&self.network, &self.programs);
-            let bed = self.plane.bed().ok_or_else(|| Error::Elsewhere(String::new()))?;
+            let bed = self
+                .plane
+                .bed()
+                .ok_or_else(|| Error::Elsewhere(String::new()))?;
             [
                 processes::kubelet(bed, network, programs),
                 processes::kube_proxy(bed, network, programs),
@@ -194,11 +196,14 @@ impl Node {
             self.bed()?.spawn(spec)?;
         }
         let api = self.plane.api().clone();
-        self.bed()?.wait_until("kubelet", "making the node ready", LIMIT, || {
-            let node = api.get(&format!("/api/v1/nodes/{NODE}"));
-            let node = node.map_err(|error| error.to_string())?;
-            has_condition(&node, "Ready").then_some(()).ok_or_else(|| last_message(&node))
-        })?;
+        self.bed()?
+            .wait_until("kubelet", "making the node ready", LIMIT, || {
+                let node = api.get(&format!("/api/v1/nodes/{NODE}"));
+                let node = node.map_err(|error| error.to_string())?;
+                has_condition(&node, "Ready")
+                    .then_some(())
+                    .ok_or_else(|| last_message(&node))
+            })?;
         Ok(())
     }
 
@@ -214,12 +219,13 @@ impl Node {
             ("local-path-storage", "local-path-provisioner"),
         ] {
             let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}");
-            self.bed()?.wait_until("kubelet", &format!("running {name}"), LIMIT, || {
-                let object = api.get(&path).map_err(|error| error.to_string())?;
-                has_condition(&object, "Available")
-                    .then_some(())
-                    .ok_or_else(|| last_message(&object))
-            })?;
+            self.bed()?
+                .wait_until("kubelet", &format!("running {name}"), LIMIT, || {
+                    let object = api.get(&path).map_err(|error| error.to_string())?;
+                    has_condition(&object, "Available")
+                        .then_some(())
+                        .ok_or_else(|| last_message(&object))
+                })?;
         }
         Ok(())
     }
@@ -243,7 +249,9 @@ impl Node {
 }
 
 fn has_condition(object: &Value, kind: &str) -> bool {
-    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
+    let conditions = object
+        .pointer("/status/conditions")
+        .and_then(Value::as_array);
     conditions.is_some_and(|conditions| {
         conditions
             .iter()
@@ -253,7 +261,9 @@ fn has_condition(object: &Value, kind: &str) -> bool {
 
 /// What the object says of itself, for whoever waits in vain.
 fn last_message(object: &Value) -> String {
-    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
+    let conditions = object
+        .pointer("/status/conditions")
+        .and_then(Value::as_array);
     let failing = conditions.and_then(|all| all.iter().rfind(|one| one["status"] != "True"));
     match failing.and_then(|condition| condition["message"].as_str()) {
         Some(message) => message.to_owned(),

@@ -1,5 +1,10 @@
 //! A real node: what pods need of one, and that nothing of it is left behind. Needs root, and the parts of bed `node`.
-#![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::panic,
+    reason = "helpers of tests, which clippy does not see as such"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,17 +24,29 @@ fn surroundings() -> BTreeSet<String> {
     };
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     let point = |line: &str| line.split(' ').nth(1).unwrap_or_default().to_owned();
-    list("mount", mounts.lines().map(point).collect::<Vec<_>>().join("\n"));
+    list(
+        "mount",
+        mounts.lines().map(point).collect::<Vec<_>>().join("\n"),
+    );
     for (kind, command) in [
         ("namespace", "ip -o netns list"),
         ("device", "ls /sys/class/net"),
         ("route", "ip route show table all"),
-        ("control group", "find /sys/fs/cgroup -type d -path *foreshard*"),
+        (
+            "control group",
+            "find /sys/fs/cgroup -type d -path *foreshard*",
+        ),
         ("folder", "find /run -maxdepth 1 -name foreshard*"),
     ] {
         let words: Vec<&str> = command.split(' ').collect();
-        let output = Command::new(words[0]).args(&words[1..]).stderr(Stdio::null()).output();
-        list(kind, String::from_utf8_lossy(&output.unwrap().stdout).into_owned());
+        let output = Command::new(words[0])
+            .args(&words[1..])
+            .stderr(Stdio::null())
+            .output();
+        list(
+            kind,
+            String::from_utf8_lossy(&output.unwrap().stdout).into_owned(),
+        );
     }
     all
 }
@@ -109,7 +126,10 @@ spec:
     }
     // Logs come through the kubelet.
     assert_eq!(kubectl(node, "logs client").unwrap(), "kept");
-    assert_eq!(kubectl(node, "exec web -- cat /data/index.html").unwrap(), "kept");
+    assert_eq!(
+        kubectl(node, "exec web -- cat /data/index.html").unwrap(),
+        "kept"
+    );
 }
 
 /// A packet for a pod that is gone, or for the world, has nowhere to go.
@@ -117,8 +137,14 @@ fn nothing_leaves(node: &Node) {
     let network = node.network();
     let forwarding = format!("/proc/sys/net/ipv4/conf/{}/forwarding", network.link());
     assert_eq!(fs::read_to_string(forwarding).unwrap().trim(), "0");
-    let routes = Command::new("ip").args(["route", "show", "type", "blackhole"]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&routes.stdout).lines().count() % 3, 0);
+    let routes = Command::new("ip")
+        .args(["route", "show", "type", "blackhole"])
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&routes.stdout).lines().count() % 3,
+        0
+    );
     assert!(!routes.stdout.is_empty());
 }
 

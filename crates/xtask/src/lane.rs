@@ -7,13 +7,13 @@ use crate::report::Report;
 use crate::{shell, testbed};
 
 /// Tests of one kind of bed.
-struct Group {
+pub(crate) struct Group {
     /// In words, for the report.
-    what: &'static str,
+    pub(crate) what: &'static str,
     /// The kinds of bed, whose parts are built.
-    beds: &'static [&'static str],
+    pub(crate) beds: &'static [&'static str],
     /// The test binary.
-    test: &'static str,
+    pub(crate) test: &'static str,
 }
 
 /// The control-plane lane; what is there soonest comes first.
@@ -50,8 +50,8 @@ pub(crate) fn control_plane(report: &mut Report, fast: bool) {
     }
 }
 
-/// Whether the parts of a group are there now.
-fn ensure(report: &mut Report, group: &Group) -> bool {
+/// Builds the parts of a group; whether they are there now.
+pub(crate) fn ensure(report: &mut Report, group: &Group) -> bool {
     let beds: Vec<String> = group.beds.iter().map(|bed| (*bed).to_owned()).collect();
     let mut cannot_be_had = None;
     let passed = report.check(

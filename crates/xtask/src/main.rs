@@ -4,6 +4,7 @@
 mod bench;
 mod console;
 mod demo;
+mod e2e;
 mod lane;
 mod policies;
 mod report;
@@ -50,6 +51,8 @@ enum Task {
         #[command(subcommand)]
         what: testbed::Command,
     },
+    /// Run the node lane: tests on a real Kubernetes node and a real Vitess (some need root).
+    E2e(e2e::Args),
     /// Run the commands behind the README's figures.
     Bench {
         /// Only those whose name contains this.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
             .map(done),
         Task::Tidy => tidy::run().map(done),
         Task::Testbed { what } => testbed::run(what).map(done),
+        Task::E2e(args) => e2e::run(&args),
         Task::Bench { name } => bench::run(name.as_deref()).map(done),
     };
     result.unwrap_or_else(|error| {

@@ -235,7 +235,10 @@ fn reach_nobody(bed: &Bed, layout: &Layout) -> Result<Vec<String>, Error> {
     });
     pki::write(&layout.pki, "egress.json", &config.to_string())?;
     Ok(vec![
-        format!("--egress-selector-config-file={}", layout.file("egress.json")),
+        format!(
+            "--egress-selector-config-file={}",
+            layout.file("egress.json")
+        ),
         // A loopback address may be advertised only if nobody is told of it.
         "--endpoint-reconciler-type=none".to_owned(),
     ])
@@ -251,8 +254,14 @@ fn reach_nodes(layout: &Layout) -> Result<Vec<String>, Error> {
         serves: &[],
     })?;
     Ok(vec![
-        format!("--kubelet-client-certificate={}", layout.file(&format!("{client}.crt"))),
-        format!("--kubelet-client-key={}", layout.file(&format!("{client}.key"))),
+        format!(
+            "--kubelet-client-certificate={}",
+            layout.file(&format!("{client}.crt"))
+        ),
+        format!(
+            "--kubelet-client-key={}",
+            layout.file(&format!("{client}.key"))
+        ),
         "--kubelet-preferred-address-types=InternalIP".to_owned(),
         "--enable-aggregator-routing=true".to_owned(),
         "--endpoint-reconciler-type=lease".to_owned(),

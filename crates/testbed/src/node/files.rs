@@ -30,7 +30,10 @@ pub(super) fn write(bed: &Bed, network: &Network, programs: &Programs) -> Result
     let values = [
         ("@RUN@", shown(&run)),
         ("@PKI@", shown(&pki)),
-        ("@SOCKET@", shown(&network.run_folder().join("containerd.sock"))),
+        (
+            "@SOCKET@",
+            shown(&network.run_folder().join("containerd.sock")),
+        ),
         ("@SHIMS@", shown(&network.run_folder().join("s"))),
         ("@CNI@", shown(&programs.cni.folder().join("bin"))),
         ("@RUNC@", shown(&programs.runc.program("runc"))),
@@ -38,12 +41,15 @@ pub(super) fn write(bed: &Bed, network: &Network, programs: &Programs) -> Result
         ("@NODE@", NODE.to_owned()),
         ("@PODS@", network.pods()),
         ("@SERVICES@", network.services()),
-        ("@PROXY_KUBECONFIG@", shown(&pki.join("kube-proxy.kubeconfig"))),
+        (
+            "@PROXY_KUBECONFIG@",
+            shown(&pki.join("kube-proxy.kubeconfig")),
+        ),
     ];
     for (name, template) in TEMPLATES {
-        let text = values
-            .iter()
-            .fold(template.to_owned(), |text, (from, to)| text.replace(from, to));
+        let text = values.iter().fold(template.to_owned(), |text, (from, to)| {
+            text.replace(from, to)
+        });
         let path = run.join(name);
         fs::write(&path, text).map_err(BedError::file(&path))?;
     }

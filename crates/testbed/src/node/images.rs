@@ -46,7 +46,12 @@ pub(super) fn path(bed: &Bed, image: &Image) -> PathBuf {
 /// What holds a pod's namespaces open: it waits, and ends when it is told to.
 fn pause(programs: &Programs) -> Image {
     Image::new("docker.io/local/pause:1")
-        .entrypoint(["/busybox", "sh", "-c", "trap 'exit 0' TERM INT; while :; do /busybox sleep 3600 & wait $!; done"])
+        .entrypoint([
+            "/busybox",
+            "sh",
+            "-c",
+            "trap 'exit 0' TERM INT; while :; do /busybox sleep 3600 & wait $!; done",
+        ])
         .program(programs.busybox.program("busybox"), "busybox")
 }
 
@@ -57,7 +62,7 @@ fn busybox(programs: &Programs) -> Image {
         .folder("tmp", 0o1777)
         .folder("www", 0o755)
         .text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
-    APPLETS
-        .iter()
-        .fold(image, |image, applet| image.link(format!("bin/{applet}"), "busybox"))
+    APPLETS.iter().fold(image, |image, applet| {
+        image.link(format!("bin/{applet}"), "busybox")
+    })
 }

@@ -31,7 +31,7 @@ impl Network {
         let lock = File::create(&path).map_err(BedError::file(&path))?;
         lock.lock().map_err(BedError::file(&path))?;
         let free = (0..SLOTS).map(|slot| Self { slot }).find(Self::is_free);
-        let network = free.ok_or_else(|| BedError::NoNetwork { limit: SLOTS })?;
+        let network = free.ok_or(BedError::NoNetwork { limit: SLOTS })?;
         network.record(bed)?;
         network.make()?;
         Ok(network)
@@ -128,22 +128,37 @@ impl Network {
             ip(&format!("route add {}", blackhole(&range)))?;
         }
         ip(&format!("netns add {namespace}"))?;
-        ip(&format!("link add {link} type veth peer name eth0 netns {namespace}"))?;
+        ip(&format!(
+            "link add {link} type veth peer name eth0 netns {namespace}"
+        ))?;
         // Whatever the node sends elsewhere ends here.
-        let forwarding = Path::new("/proc/sys/net/ipv4/conf").join(&link).join("forwarding");
+        let forwarding = Path::new("/proc/sys/net/ipv4/conf")
+            .join(&link)
+            .join("forwarding");
         fs::write(&forwarding, "0").map_err(BedError::file(&forwarding))?;
         ip(&format!("address add {host} dev {link}"))?;
         ip(&format!("link set {link} up"))?;
         ip(&format!("-n {namespace} link set lo up"))?;
         ip(&format!("-n {namespace} address add {node} dev eth0"))?;
         ip(&format!("-n {namespace} link set eth0 up"))?;
-        ip(&format!("-n {namespace} route add default via {}", self.host()))?;
+        ip(&format!(
+            "-n {namespace} route add default via {}",
+            self.host()
+        ))?;
         for range in &self.ranges()[..2] {
             ip(&format!("route add {range} via {}", self.node()))?;
         }
-        let settings = ["net.ipv4.ip_forward=1", "net.ipv4.conf.all.route_localnet=1"];
+        let settings = [
+            "net.ipv4.ip_forward=1",
+            "net.ipv4.conf.all.route_localnet=1",
+        ];
         let entered = format!("--net=/run/netns/{namespace}");
-        run("nsenter", [entered.as_str(), "sysctl", "-qw"].into_iter().chain(settings))
+        run(
+            "nsenter",
+            [entered.as_str(), "sysctl", "-qw"]
+                .into_iter()
+                .chain(settings),
+        )
     }
 }
 
@@ -167,7 +182,10 @@ fn ip(words: &str) -> Result<(), Error> {
 fn run<'a>(program: &str, args: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
     let args: Vec<&str> = args.into_iter().collect();
     let command = format!("{program} {}", args.join(" "));
-    let output = Command::new(program).args(&args).stdin(Stdio::null()).output();
+    let output = Command::new(program)
+        .args(&args)
+        .stdin(Stdio::null())
+        .output();
     let said = match output {
         Ok(output) if output.status.success() => return Ok(()),
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),

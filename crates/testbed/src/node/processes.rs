@@ -20,14 +20,29 @@ pub(super) fn containerd(bed: &Bed, network: &Network, programs: &Programs) -> P
 
 /// Gives containerd an image; once it answers.
 pub(super) fn import(network: &Network, programs: &Programs, archive: &Path) -> PartSpec {
-    let name = archive.file_stem().map(|name| name.to_string_lossy().into_owned());
+    let name = archive
+        .file_stem()
+        .map(|name| name.to_string_lossy().into_owned());
     PartSpec::new(
         format!("import-{}", name.unwrap_or_default()),
         programs.containerd.program("ctr"),
     )
     .arg("--address")
-    .arg(network.run_folder().join("containerd.sock").display().to_string())
-    .args(["--namespace", "k8s.io", "--connect-timeout", "60s", "images", "import"])
+    .arg(
+        network
+            .run_folder()
+            .join("containerd.sock")
+            .display()
+            .to_string(),
+    )
+    .args([
+        "--namespace",
+        "k8s.io",
+        "--connect-timeout",
+        "60s",
+        "images",
+        "import",
+    ])
     .arg(archive.display().to_string())
 }
 

@@ -17,8 +17,12 @@ pub(super) fn inputs(module: &GoModule, go_version: &str) -> Vec<String> {
         module.tags.to_owned(),
         module.link_flags.to_owned(),
         module.cgo.to_string(),
-        format!("{:?} {:?}", module.renamed, module.files),
-        module.libraries.join(" "),
+        format!(
+            "{:?} {:?}{}",
+            module.renamed,
+            module.files,
+            module.libraries.join(" ")
+        ),
     ]
 }
 
@@ -49,7 +53,10 @@ pub(super) fn make(job: &mut Job<'_>, module: &GoModule, into: &Path) -> Result<
     }
     if !module.libraries.is_empty() {
         let root = libraries.join("root");
-        let described = root.join(format!("usr/lib/{}-linux-gnu/pkgconfig", std::env::consts::ARCH));
+        let described = root.join(format!(
+            "usr/lib/{}-linux-gnu/pkgconfig",
+            std::env::consts::ARCH
+        ));
         install
             .env("PKG_CONFIG_PATH", described)
             .env("PKG_CONFIG_SYSROOT_DIR", root);

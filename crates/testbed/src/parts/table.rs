@@ -162,12 +162,12 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         name: "nftables",
-        version: "Debian bookworm",
+        version: "Debian sid",
         beds: NODE,
         recipe: Recipe::Debian(DebianPackages {
             packages: &["nftables"],
             split_off: &[],
-            release: "bookworm",
+            release: "sid",
             own_libraries: true,
             programs: &["nft"],
         }),
