@@ -33,7 +33,7 @@ pub use control_plane::{ControlPlane, Namespace};
 pub use error::{Error, all_is_required, or_left_out};
 pub use image::Image;
 pub use load::{Load, LoadSpec};
-pub use node::{BUSYBOX, NODE, Network, Node};
+pub use node::{BUSYBOX, CutOff, Delayed, NODE, Network, Node};
 pub use process::Identity;
 pub use prometheus::{HistorySeries, Prometheus};
 pub use vitess::{Shape, Vitess};

@@ -4,6 +4,7 @@
 //! Several beds can have one side by side: each takes a [`Network`] of its own. Needs root.
 
 mod control_groups;
+mod cut;
 mod files;
 mod images;
 mod network;
@@ -20,6 +21,7 @@ use crate::control_plane::ControlPlane;
 use crate::error::Error;
 use crate::image::Image;
 use crate::{guard, home, parts};
+pub use cut::{CutOff, Delayed};
 pub use network::Network;
 
 /// How long each step of coming up may take on a machine that is busy otherwise: about ten times what it takes.
@@ -150,6 +152,22 @@ impl Node {
         let path = images::path(bed, image);
         image.write(&path).map_err(BedError::file(&path))?;
         self.import_archive(&path)
+    }
+
+    /// Cuts the node off from the control plane and from this machine, until the value is dropped.
+    ///
+    /// # Errors
+    /// What nftables says.
+    pub fn cut_off(&self) -> Result<CutOff, Error> {
+        CutOff::new(self.network, self.programs.nftables.program("nft"))
+    }
+
+    /// Makes a round trip to the node take so much longer, until the value is dropped.
+    ///
+    /// # Errors
+    /// A kernel without `netem`.
+    pub fn delay(&self, delay: Duration) -> Result<Delayed, Error> {
+        Delayed::new(self.network, delay)
     }
 
     /// Ends it, and says what could not be ended.

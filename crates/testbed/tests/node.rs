@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -105,7 +106,8 @@ spec:
   - name: client
     image: {BUSYBOX}
     imagePullPolicy: Never
-    command: [sh, -c, "until wget -q -T 2 -O - http://web.default.svc.cluster.local/; do sleep 1; done"]
+    # Without wget's own -T, which brings a static busybox down.
+    command: [sh, -c, "until timeout 3 wget -q -O - http://web.default.svc.cluster.local/; do sleep 1; done"]
 "#
         ),
     );
@@ -148,6 +150,30 @@ fn nothing_leaves(node: &Node) {
     assert!(!routes.stdout.is_empty());
 }
 
+/// Whether the kubelet takes a connection.
+fn reached(node: &Node) -> bool {
+    let kubelet = SocketAddr::from((node.network().node(), 10250));
+    TcpStream::connect_timeout(&kubelet, Duration::from_secs(1)).is_ok()
+}
+
+fn a_cut_node_is_out_of_reach_until_it_is_mended(node: &Node) {
+    assert!(reached(node));
+    let cut = node.cut_off().unwrap();
+    assert!(!reached(node));
+    drop(cut);
+    assert!(reached(node));
+    match node.delay(Duration::from_millis(200)) {
+        Ok(delayed) => {
+            let begun = Instant::now();
+            assert!(reached(node));
+            assert!(begun.elapsed() >= Duration::from_millis(200));
+            drop(delayed);
+        }
+        // Not every kernel has it.
+        Err(error) => assert!(error.to_string().contains("netem"), "{error}"),
+    }
+}
+
 #[test]
 fn a_node_runs_pods_with_dns_and_storage_and_leaves_nothing() {
     let before = surroundings();
@@ -158,6 +184,7 @@ fn a_node_runs_pods_with_dns_and_storage_and_leaves_nothing() {
     println!("{NODE} ready after {:.1} s", begun.elapsed().as_secs_f64());
     pods_do_their_work(&node);
     nothing_leaves(&node);
+    a_cut_node_is_out_of_reach_until_it_is_mended(&node);
     let done: Result<(), Error> = node.down();
     done.unwrap();
     let after = surroundings();

@@ -179,7 +179,7 @@ fn ip(words: &str) -> Result<(), Error> {
     run("ip", words.split(' '))
 }
 
-fn run<'a>(program: &str, args: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
+pub(super) fn run<'a>(program: &str, args: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
     let args: Vec<&str> = args.into_iter().collect();
     let command = format!("{program} {}", args.join(" "));
     let output = Command::new(program)
