@@ -4,11 +4,15 @@
     reason = "helpers of tests, which clippy does not see as such"
 )]
 
+mod machine;
+
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use foreshard_testbed::{Bed, BedError, Identity, PartSpec, guard};
+use foreshard_testbed::{Bed, BedError, Identity, PartSpec, Resource, RunAs, guard, home};
+use machine::Snapshot;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -167,6 +171,9 @@ fn parts_are_paused_killed_and_restarted() {
             Err(state.to_string())
         }
     };
+    let log = bed.log("a").unwrap();
+    bed.wait_until("a", "being up", LIMIT, logged(&log, "up\n"))
+        .unwrap();
     let first = bed.process("a").unwrap();
     bed.pause("a").unwrap();
     bed.wait_until("a", "standing still", LIMIT, || state(first))
@@ -182,7 +189,6 @@ fn parts_are_paused_killed_and_restarted() {
     bed.restart("a").unwrap();
     let second = bed.process("a").unwrap();
     assert!(second.is_alive() && second != first);
-    let log = bed.log("a").unwrap();
     bed.wait_until("a", "being up twice", LIMIT, logged(&log, "up\nup\n"))
         .unwrap();
     let error = bed.kill("b").unwrap_err().to_string();
@@ -234,6 +240,76 @@ fn names_become_folders_and_nothing_else() {
         let error = Bed::create(name, "plain").unwrap_err();
         assert!(matches!(error, BedError::BadName(_)), "{name}: {error}");
     }
+}
+
+fn run(program: &str, args: &[&str]) {
+    let status = Command::new(program).args(args).status().unwrap();
+    assert!(status.success(), "{program} {args:?}: {status}");
+}
+
+#[test]
+fn what_a_bed_made_outside_of_its_folder_ends_with_it() {
+    if !home::is_root() {
+        let note = "LEFT OUT: namespaces, routes and mounts of a bed: only root can make them\n";
+        std::io::stdout().write_all(note.as_bytes()).unwrap();
+        return;
+    }
+    let before = Snapshot::take();
+    let mut bed = Bed::unique("outside").unwrap();
+    let name = format!("fs{}", std::process::id());
+    // Of the range for benchmarks, which nobody routes.
+    let route = format!(
+        "blackhole 198.18.{}.0/24 metric 4321",
+        std::process::id() % 256
+    );
+    let group = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"]
+        .map(Path::new)
+        .into_iter()
+        .find(|folder| folder.is_dir())
+        .unwrap()
+        .join(&name);
+    for resource in [
+        Resource::NetworkNamespace(name.clone()),
+        Resource::Link(name.clone()),
+        Resource::Route(route.clone()),
+        Resource::ControlGroup(group.clone()),
+        // Written down and never made, as if the runner had been killed in between.
+        Resource::NetworkNamespace(format!("{name}-never")),
+    ] {
+        bed.record_resource(resource).unwrap();
+    }
+    run("ip", &["netns", "add", &name]);
+    run(
+        "ip",
+        &[
+            "link", "add", &name, "type", "veth", "peer", "eth0", "netns", &name,
+        ],
+    );
+    let words: Vec<&str> = ["route", "add"]
+        .into_iter()
+        .chain(route.split(' '))
+        .collect();
+    run("ip", &words);
+    std::fs::create_dir_all(group.join("below")).unwrap();
+    let mount = bed.subfolder("with space", None).unwrap();
+    let target = mount.display().to_string();
+    run("mount", &["-t", "tmpfs", "testbed", &target]);
+    // Inside of the namespace, as somebody else.
+    let nobody = RunAs {
+        uid: 65534,
+        gid: 65534,
+    };
+    let inside = shell("inside", "id -u; ls /sys/class/net; exec sleep 600")
+        .netns(&name)
+        .run_as(nobody);
+    bed.spawn(inside).unwrap();
+    let log = bed.log("inside").unwrap();
+    bed.wait_until("inside", "looking around", LIMIT, logged(&log, "65534\n"))
+        .unwrap();
+
+    bed.down().unwrap();
+    assert!(!mount.exists());
+    before.assert_nothing_added();
 }
 
 /// Not a test of its own: what the next one runs in a process that it kills.
