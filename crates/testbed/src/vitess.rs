@@ -14,7 +14,7 @@ use foreshard_vtctld::{Client, Keyspace, TabletAlias, TabletType};
 use tokio::runtime::Runtime;
 
 use crate::truth::Primary;
-use crate::{Bed, Error, Identity};
+use crate::{Bed, Error, Identity, mysql};
 pub use error::VitessError;
 pub use shape::Shape;
 pub use site::FOLDER_VARIABLE;
@@ -132,14 +132,6 @@ impl Vitess {
         self.bed
     }
 
-    /// The parts of a shard's tablets: `mysqlctld-UID` and `vttablet-UID`.
-    pub fn parts_of(&self, shard: &str) -> impl Iterator<Item = (String, String)> {
-        self.tablets
-            .iter()
-            .filter(move |tablet| tablet.shard == shard)
-            .map(|tablet| (tablet.mysqlctld(), tablet.vttablet()))
-    }
-
     /// Starts the tablets of more shards, and waits until each has a primary. They serve only after a reshard. Gives
     /// how long that took.
     ///
@@ -158,16 +150,52 @@ impl Vitess {
     /// # Errors
     /// A part that cannot be ended.
     pub fn stop_shard(&mut self, shard: &str) -> Result<(), Error> {
-        let parts: Vec<_> = self.parts_of(shard).collect();
-        for (mysqlctld, vttablet) in parts {
-            self.bed.stop(&vttablet)?;
-            // Before mysqlctld: it is mysqld's only parent and would leave it alone.
-            if let Some(mysqld) = self.site.mysqld(uid_of(&mysqlctld)) {
-                mysqld.end(Duration::ZERO);
-            }
-            self.bed.stop(&mysqlctld)?;
+        let tablets: Vec<Placed> = self
+            .tablets
+            .iter()
+            .filter(|tablet| tablet.shard == shard)
+            .cloned()
+            .collect();
+        tablets.iter().try_for_each(|tablet| self.end(tablet))
+    }
+
+    /// Has a tablet's host crash: vttablet, mysqlctld and mysqld are gone at once, their files stay.
+    ///
+    /// # Errors
+    /// There is no such tablet.
+    pub fn crash(&mut self, tablet: &TabletAlias) -> Result<(), Error> {
+        let placed = self.placed(tablet)?;
+        self.end(&placed)
+    }
+
+    /// Starts a tablet whose host crashed again, with the files that it had; returns when its mysqld runs.
+    ///
+    /// # Errors
+    /// There is no such tablet, or it does not start.
+    pub fn revive(&mut self, tablet: &TabletAlias) -> Result<(), Error> {
+        let placed = self.placed(tablet)?;
+        let socket = self.site.mysqlctl_socket(placed.uid);
+        // What is left of the one before.
+        let _ = std::fs::remove_file(&socket);
+        self.bed.restart(&placed.mysqlctld())?;
+        self.await_mysqld(&placed)?;
+        Ok(self.bed.restart(&placed.vttablet())?)
+    }
+
+    fn placed(&self, tablet: &TabletAlias) -> Result<Placed, VitessError> {
+        let found = self.tablets.iter().find(|it| it.uid == tablet.uid);
+        found
+            .cloned()
+            .ok_or_else(|| VitessError::NoTablet(tablet.to_string()))
+    }
+
+    /// mysqld before mysqlctld, its only parent, which would leave it alone.
+    fn end(&mut self, placed: &Placed) -> Result<(), Error> {
+        self.bed.kill(&placed.vttablet())?;
+        if let Some(mysqld) = self.site.mysqld(placed.uid) {
+            mysqld.end(Duration::ZERO);
         }
-        Ok(())
+        Ok(self.bed.kill(&placed.mysqlctld())?)
     }
 
     /// The mysqld of a tablet, if it runs: for faults.
@@ -208,11 +236,8 @@ impl Vitess {
         }
         if !self.shape.shards.is_empty() {
             let port = self.bed.port("vtgate-mysql")?;
-            let command = format!(
-                "{} --no-defaults -h 127.0.0.1 -P {port} -u user {}",
-                self.site.programs.mysql.display(),
-                self.shape.keyspace
-            );
+            let client = mysql::client(&self.site.programs.mysql_root, port);
+            let command = format!("{client} {}", self.shape.keyspace);
             self.bed.set_fact("MySQL", command)?;
         }
         Ok(())
@@ -260,16 +285,17 @@ impl Vitess {
                 self.tablets.push(placed);
             }
         }
-        for placed in begun {
-            let socket = self.site.mysqlctl_socket(placed.uid);
-            let there = || ready::exists(&socket);
-            self.bed.wait_until(
-                &placed.mysqlctld(),
-                "initialising mysqld",
-                TABLETS_LIMIT,
-                there,
-            )?;
-        }
+        begun
+            .iter()
+            .try_for_each(|placed| self.await_mysqld(placed))
+    }
+
+    fn await_mysqld(&mut self, placed: &Placed) -> Result<(), Error> {
+        let socket = self.site.mysqlctl_socket(placed.uid);
+        let there = || ready::exists(&socket);
+        let what = "starting mysqld";
+        self.bed
+            .wait_until(&placed.mysqlctld(), what, TABLETS_LIMIT, there)?;
         Ok(())
     }
 
@@ -389,11 +415,4 @@ impl Vitess {
         )?;
         Ok(())
     }
-}
-
-/// The number in a part's name.
-fn uid_of(part: &str) -> u32 {
-    part.rsplit_once('-')
-        .and_then(|(_, uid)| uid.parse().ok())
-        .unwrap_or_default()
 }
