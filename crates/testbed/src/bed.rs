@@ -143,12 +143,18 @@ impl Bed {
     /// No such bed, or one that is in use.
     pub fn open(name: &str) -> Result<Self, BedError> {
         let folder = folder_of(name)?;
-        if !folder.join("bed.json").exists() {
+        let path = folder.join("bed.json");
+        if !path.exists() {
             return Err(unknown(name));
         }
-        let lock = take_lock(name, &folder)?;
+        let read = || Ok((take_lock(name, &folder)?, record::read(&path)?));
+        let (lock, record) = read().map_err(|error| match error {
+            // Its holder has ended it meanwhile.
+            BedError::File { reason, .. } if reason.kind() == ErrorKind::NotFound => unknown(name),
+            other => other,
+        })?;
         Ok(Self {
-            record: record::read(&folder.join("bed.json")).map_err(|_| unknown(name))?,
+            record,
             parts: record::parts(&folder)?
                 .into_iter()
                 .map(Part::from)

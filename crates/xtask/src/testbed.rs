@@ -119,9 +119,10 @@ fn up(kind: &str, name: Option<&str>) -> anyhow::Result<()> {
         .iter()
         .find(|known| known.name == kind)
         .with_context(|| format!("there is no kind of bed `{kind}`"))?;
+    // First, so that a name that cannot be had is not found out after minutes of building.
+    let bed = Bed::create(name.unwrap_or(kind.name), kind.name)?;
     build(&[kind.name.to_owned()])?;
     let begun = Instant::now();
-    let bed = Bed::create(name.unwrap_or(kind.name), kind.name)?;
     let summary = (kind.up)(bed)?.keep()?;
     println!("ready in {:.1} s", begun.elapsed().as_secs_f64());
     show(&summary);
