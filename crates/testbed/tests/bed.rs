@@ -211,7 +211,7 @@ fn a_kept_bed_outlives_its_value_and_is_ended_by_name() {
     let error = Bed::create(&name, "plain").unwrap_err();
     assert!(matches!(error, BedError::Running(_)), "{error}");
 
-    let summary = Bed::list().unwrap();
+    let summary = Bed::list();
     let summary = summary.iter().find(|bed| bed.name == name).unwrap();
     assert!(!summary.stale && summary.parts[0].alive);
     assert_eq!(summary.facts["answer"], "42");
@@ -232,6 +232,26 @@ fn a_kept_bed_whose_parts_are_gone_gives_its_name_away() {
     bed.kill("sleeper").unwrap();
     bed.keep().unwrap();
     Bed::create(&name, "plain").unwrap().down().unwrap();
+}
+
+#[test]
+fn a_damaged_bed_hides_no_other_and_says_what_to_do() {
+    let name = format!("damaged-{}", std::process::id());
+    let bed = Bed::create(&name, "plain").unwrap();
+    let folder = bed.folder().to_owned();
+    bed.keep().unwrap();
+    let state = folder.join("bed.json");
+    let whole = std::fs::read(&state).unwrap();
+    std::fs::write(&state, "{").unwrap();
+    let other = Bed::unique("whole").unwrap();
+    let beds = Bed::list();
+    let seen = |name: &str| beds.iter().find(|bed| bed.name == name).unwrap();
+    assert!(seen(other.name()).damage.is_none());
+    assert!(seen(&name).damage.is_some());
+    let error = Bed::open(&name).unwrap_err().to_string();
+    assert!(error.contains("is not the state of a test bed"), "{error}");
+    std::fs::write(&state, whole).unwrap();
+    Bed::open(&name).unwrap().down().unwrap();
 }
 
 #[test]
@@ -341,7 +361,7 @@ fn a_bed_whose_runner_was_killed_is_ended_by_name_and_by_the_next_bed() {
         let mut seen = None;
         watch
             .wait_until("watch", "the other bed coming up", LIMIT, || {
-                let all = Bed::list().map_err(|error| error.to_string())?;
+                let all = Bed::list();
                 seen = all
                     .into_iter()
                     .find(|bed| bed.name == name && !bed.parts.is_empty());
@@ -392,12 +412,7 @@ fn a_watched_bed_ends_with_its_process_however_that_ends() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let find = || {
-            Bed::list()
-                .unwrap()
-                .into_iter()
-                .find(|bed| bed.name == name)
-        };
+        let find = || Bed::list().into_iter().find(|bed| bed.name == name);
         let mut watch = Bed::unique("watch").unwrap();
         watch.spawn(shell("watch", "exec sleep 600")).unwrap();
         watch

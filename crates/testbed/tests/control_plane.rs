@@ -218,7 +218,7 @@ fn a_killed_runner_leaves_nothing_behind_after_down() {
         .unwrap();
     let mut folder = None;
     eventually("the runner's bed being up", || {
-        let all = Bed::list().map_err(|error| error.to_string())?;
+        let all = Bed::list();
         let bed = all.into_iter().find(|bed| bed.name == name);
         folder = bed
             .filter(|bed| bed.facts.contains_key("kubeconfig"))

@@ -136,7 +136,7 @@ fn up(kind: &str, name: Option<&str>) -> anyhow::Result<()> {
 fn down(name: Option<&str>) -> anyhow::Result<()> {
     let names = match name {
         Some(name) => vec![name.to_owned()],
-        None => Bed::list()?.into_iter().map(|bed| bed.name).collect(),
+        None => Bed::list().into_iter().map(|bed| bed.name).collect(),
     };
     if names.is_empty() {
         println!("nothing is up");
@@ -157,7 +157,7 @@ fn down(name: Option<&str>) -> anyhow::Result<()> {
 }
 
 fn status() -> anyhow::Result<()> {
-    let beds = Bed::list()?;
+    let beds = Bed::list();
     if beds.is_empty() {
         println!("nothing is up");
     }
@@ -167,6 +167,10 @@ fn status() -> anyhow::Result<()> {
 }
 
 fn show(bed: &Summary) {
+    if let Some(damage) = &bed.damage {
+        println!("{} (damaged): {damage}", bed.name);
+        return;
+    }
     let stale = if bed.stale {
         ", stale: its runner is gone"
     } else {
@@ -227,7 +231,7 @@ fn shell(bed: &Summary) -> anyhow::Result<()> {
 
 /// The bed of that name, or the only one there is.
 fn chosen(name: Option<&str>) -> anyhow::Result<Summary> {
-    let beds = Bed::list()?;
+    let beds = Bed::list();
     let names: Vec<String> = beds.iter().map(|bed| bed.name.clone()).collect();
     let mut fitting: Vec<Summary> = beds
         .into_iter()
