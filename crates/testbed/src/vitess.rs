@@ -69,10 +69,7 @@ impl Vitess {
             .build()
             .map_err(VitessError::Runtime)?;
         let address = format!("127.0.0.1:{}", bed.port("vtctld-grpc")?);
-        let vtctld = {
-            let _entered = runtime.enter();
-            Client::new(&address)?
-        };
+        let vtctld = Client::new(&address)?;
         let mut vitess = Self {
             bed,
             site,
