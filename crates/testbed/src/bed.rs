@@ -53,6 +53,8 @@ pub struct Summary {
     pub folder: PathBuf,
     /// Whether its runner is gone without having ended or kept it.
     pub stale: bool,
+    /// Why its state cannot be read; nothing else but name and folder is known then.
+    pub damage: Option<String>,
     /// Ports of 127.0.0.1 by what listens there.
     pub ports: BTreeMap<String, u16>,
     /// What users of the bed need to know, by name.
@@ -143,12 +145,18 @@ impl Bed {
     /// No such bed, or one that is in use.
     pub fn open(name: &str) -> Result<Self, BedError> {
         let folder = folder_of(name)?;
-        if !folder.join("bed.json").exists() {
+        let path = folder.join("bed.json");
+        if !path.exists() {
             return Err(unknown(name));
         }
-        let lock = take_lock(name, &folder)?;
+        let read = || Ok((take_lock(name, &folder)?, record::read(&path)?));
+        let (lock, record) = read().map_err(|error| match error {
+            // Its holder has ended it meanwhile.
+            BedError::File { reason, .. } if reason.kind() == ErrorKind::NotFound => unknown(name),
+            other => other,
+        })?;
         Ok(Self {
-            record: record::read(&folder.join("bed.json")).map_err(|_| unknown(name))?,
+            record,
             parts: record::parts(&folder)?
                 .into_iter()
                 .map(Part::from)
@@ -159,22 +167,19 @@ impl Bed {
         })
     }
 
-    /// Every bed of this user, by name.
-    ///
-    /// # Errors
-    /// A folder that cannot be read, a file that is damaged.
-    pub fn list() -> Result<Vec<Summary>, BedError> {
-        let mut all = Vec::new();
-        for folder in bed_folders() {
+    /// Every bed of this user, by name. One that is damaged does not hide the others.
+    #[must_use]
+    pub fn list() -> Vec<Summary> {
+        let look = |folder: PathBuf| {
             let read = record::read(&folder.join("bed.json"));
             match read.and_then(|record| summary(&folder, &record)) {
-                Ok(bed) => all.push(bed),
+                Ok(bed) => Some(bed),
                 // Not finished yet, or ended while it was looked at.
-                Err(BedError::File { reason, .. }) if reason.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+                Err(BedError::File { reason, .. }) if reason.kind() == ErrorKind::NotFound => None,
+                Err(error) => Some(damaged(folder, &error)),
             }
-        }
-        Ok(all)
+        };
+        bed_folders().into_iter().filter_map(look).collect()
     }
 
     /// Lets the bed outlive this process.
@@ -318,10 +323,25 @@ fn summary(folder: &Path, record: &BedRecord) -> Result<Summary, BedError> {
         kind: record.kind.clone(),
         folder: folder.to_owned(),
         stale: is_stale(record),
+        damage: None,
         ports: record.ports.clone(),
         facts: record.facts.clone(),
         parts: parts.into_iter().map(status).collect(),
     })
+}
+
+fn damaged(folder: PathBuf, error: &BedError) -> Summary {
+    let name = folder.file_name().unwrap_or_default();
+    Summary {
+        name: name.to_string_lossy().into_owned(),
+        kind: String::new(),
+        folder,
+        stale: false,
+        damage: Some(error.to_string()),
+        ports: BTreeMap::new(),
+        facts: BTreeMap::new(),
+        parts: Vec::new(),
+    }
 }
 
 fn unknown(name: &str) -> BedError {

@@ -1,4 +1,4 @@
-//! MySQL: its configuration on a machine where many of them run.
+//! MySQL: its configuration on a machine where many of them run, and its client.
 
 use std::path::Path;
 
@@ -23,5 +23,16 @@ pub(crate) fn small_configuration(root: &Path) -> String {
          plugin-dir = {usr}/lib/mysql/plugin\n\
          lc-messages-dir = {usr}/share/mysql\n\
          character-sets-dir = {usr}/share/mysql/charsets\n"
+    )
+}
+
+/// The command that talks to vtgate, or a mysqld, on a port of this machine as any user; a database may follow.
+///
+/// `root` is the folder of the part `mysql`.
+pub(crate) fn client(root: &Path, port: u16) -> String {
+    let root = root.display();
+    // vtgate asks for a way to log in that MySQL has as a plugin only.
+    format!(
+        "{root}/bin/mysql --no-defaults --plugin-dir={root}/root/usr/lib/mysql/plugin -h 127.0.0.1 -P {port} -u user"
     )
 }

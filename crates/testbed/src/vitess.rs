@@ -5,16 +5,17 @@ mod error;
 mod ready;
 mod shape;
 mod site;
+mod start;
 mod tablet;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use foreshard_vtctld::{Client, Keyspace, TabletAlias, TabletType};
+use foreshard_vtctld::{Client, TabletAlias, TabletType};
 use tokio::runtime::Runtime;
 
 use crate::truth::Primary;
-use crate::{Bed, Error, Identity};
+use crate::{Bed, Error, Identity, mysql};
 pub use error::VitessError;
 pub use shape::Shape;
 pub use site::FOLDER_VARIABLE;
@@ -27,10 +28,8 @@ pub const KIND: &str = "vitess";
 /// The one cell that there is.
 pub const CELL: &str = "zone1";
 
-/// How long one program may take to be ready.
-const PROGRAM_LIMIT: Duration = Duration::from_secs(60);
-/// How long all mysqlds may take to be initialised, one shard's vttablets to have a primary, vtgate to see them.
-const TABLETS_LIMIT: Duration = Duration::from_secs(180);
+/// How long the topology may take to have what a switch did.
+const SERVING_LIMIT: Duration = Duration::from_secs(60);
 
 /// A Vitess cluster that serves.
 ///
@@ -70,10 +69,7 @@ impl Vitess {
             .build()
             .map_err(VitessError::Runtime)?;
         let address = format!("127.0.0.1:{}", bed.port("vtctld-grpc")?);
-        let vtctld = {
-            let _entered = runtime.enter();
-            Client::new(&address)?
-        };
+        let vtctld = Client::new(&address)?;
         let mut vitess = Self {
             bed,
             site,
@@ -132,14 +128,6 @@ impl Vitess {
         self.bed
     }
 
-    /// The parts of a shard's tablets: `mysqlctld-UID` and `vttablet-UID`.
-    pub fn parts_of(&self, shard: &str) -> impl Iterator<Item = (String, String)> {
-        self.tablets
-            .iter()
-            .filter(move |tablet| tablet.shard == shard)
-            .map(|tablet| (tablet.mysqlctld(), tablet.vttablet()))
-    }
-
     /// Starts the tablets of more shards, and waits until each has a primary. They serve only after a reshard. Gives
     /// how long that took.
     ///
@@ -158,16 +146,52 @@ impl Vitess {
     /// # Errors
     /// A part that cannot be ended.
     pub fn stop_shard(&mut self, shard: &str) -> Result<(), Error> {
-        let parts: Vec<_> = self.parts_of(shard).collect();
-        for (mysqlctld, vttablet) in parts {
-            self.bed.stop(&vttablet)?;
-            // Before mysqlctld: it is mysqld's only parent and would leave it alone.
-            if let Some(mysqld) = self.site.mysqld(uid_of(&mysqlctld)) {
-                mysqld.end(Duration::ZERO);
-            }
-            self.bed.stop(&mysqlctld)?;
+        let tablets: Vec<Placed> = self
+            .tablets
+            .iter()
+            .filter(|tablet| tablet.shard == shard)
+            .cloned()
+            .collect();
+        tablets.iter().try_for_each(|tablet| self.end(tablet))
+    }
+
+    /// Has a tablet's host crash: vttablet, mysqlctld and mysqld are gone at once, their files stay.
+    ///
+    /// # Errors
+    /// There is no such tablet.
+    pub fn crash(&mut self, tablet: &TabletAlias) -> Result<(), Error> {
+        let placed = self.placed(tablet)?;
+        self.end(&placed)
+    }
+
+    /// Starts a tablet whose host crashed again, with the files that it had; returns when its mysqld runs.
+    ///
+    /// # Errors
+    /// There is no such tablet, or it does not start.
+    pub fn revive(&mut self, tablet: &TabletAlias) -> Result<(), Error> {
+        let placed = self.placed(tablet)?;
+        let socket = self.site.mysqlctl_socket(placed.uid);
+        // What is left of the one before.
+        let _ = std::fs::remove_file(&socket);
+        self.bed.restart(&placed.mysqlctld())?;
+        self.await_mysqld(&placed)?;
+        Ok(self.bed.restart(&placed.vttablet())?)
+    }
+
+    fn placed(&self, tablet: &TabletAlias) -> Result<Placed, VitessError> {
+        let found = self.tablets.iter().find(|it| it.uid == tablet.uid);
+        found
+            .cloned()
+            .ok_or_else(|| VitessError::NoTablet(tablet.to_string()))
+    }
+
+    /// mysqld before mysqlctld, its only parent, which would leave it alone.
+    fn end(&mut self, placed: &Placed) -> Result<(), Error> {
+        self.bed.kill(&placed.vttablet())?;
+        if let Some(mysqld) = self.site.mysqld(placed.uid) {
+            mysqld.end(Duration::ZERO);
         }
-        Ok(())
+        Ok(self.bed.kill(&placed.mysqlctld())?)
     }
 
     /// The mysqld of a tablet, if it runs: for faults.
@@ -208,156 +232,9 @@ impl Vitess {
         }
         if !self.shape.shards.is_empty() {
             let port = self.bed.port("vtgate-mysql")?;
-            let command = format!(
-                "{} --no-defaults -h 127.0.0.1 -P {port} -u user {}",
-                self.site.programs.mysql.display(),
-                self.shape.keyspace
-            );
+            let client = mysql::client(&self.site.programs.mysql_root, port);
+            let command = format!("{client} {}", self.shape.keyspace);
             self.bed.set_fact("MySQL", command)?;
-        }
-        Ok(())
-    }
-
-    fn start_topology(&mut self) -> Result<(), Error> {
-        let etcd = self.site.etcd(&mut self.bed)?;
-        self.bed.spawn(etcd)?;
-        let port = self.bed.port("etcd-client")?;
-        let listens = || ready::listens(port);
-        self.bed
-            .wait_until("etcd", "listening", PROGRAM_LIMIT, listens)?;
-        let vtctld = self.site.vtctld(&mut self.bed)?;
-        self.bed.spawn(vtctld)?;
-
-        let Self {
-            bed,
-            site,
-            shape,
-            vtctld,
-            runtime,
-            ..
-        } = self;
-        bed.wait_until("vtctld", "answering", PROGRAM_LIMIT, || {
-            ready::answers(runtime.block_on(vtctld.keyspaces()))
-        })?;
-        let root = format!("/vitess/{CELL}");
-        runtime.block_on(vtctld.add_cell(CELL, &site.topology_address, &root))?;
-        let keyspace = Keyspace {
-            name: shape.keyspace.clone(),
-            durability_policy: shape.durability_policy.clone(),
-        };
-        runtime.block_on(vtctld.create_keyspace(&keyspace))?;
-        Ok(())
-    }
-
-    /// All at once: most of the time each waits for the disk.
-    fn start_mysqlds(&mut self, shards: &[String]) -> Result<(), Error> {
-        let mut begun = Vec::new();
-        for shard in shards {
-            for placed in Placed::of_shard(self.next_hundred(), shard, &self.shape) {
-                let mysqlctld = self.site.mysqlctld(&mut self.bed, &placed)?;
-                self.bed.spawn(mysqlctld)?;
-                begun.push(placed.clone());
-                self.tablets.push(placed);
-            }
-        }
-        for placed in begun {
-            let socket = self.site.mysqlctl_socket(placed.uid);
-            let there = || ready::exists(&socket);
-            self.bed.wait_until(
-                &placed.mysqlctld(),
-                "initialising mysqld",
-                TABLETS_LIMIT,
-                there,
-            )?;
-        }
-        Ok(())
-    }
-
-    /// With mysqld there; returns when every shard has a primary.
-    fn start_vttablets(&mut self, shards: &[String]) -> Result<(), Error> {
-        let new: Vec<Placed> = self
-            .tablets
-            .iter()
-            .filter(|placed| shards.contains(&placed.shard))
-            .cloned()
-            .collect();
-        for placed in &new {
-            let vttablet = self.site.vttablet(&mut self.bed, placed)?;
-            self.bed.spawn(vttablet)?;
-        }
-        let Self {
-            bed,
-            shape,
-            vtctld,
-            runtime,
-            ..
-        } = self;
-        for shard in shards {
-            bed.wait_until("vtorc", "electing a primary", TABLETS_LIMIT, || {
-                let record = runtime.block_on(vtctld.shard(&shape.keyspace, shard));
-                match record.map(|record| record.primary) {
-                    Ok(Some(_)) => Ok(()),
-                    Ok(None) => Err(format!("shard {shard} has none")),
-                    Err(error) => Err(error.to_string()),
-                }
-            })?;
-        }
-        // For a moment after its election a primary refuses all that has to do with workflows.
-        bed.wait_until("vtctld", "reading workflows", TABLETS_LIMIT, || {
-            ready::answers(runtime.block_on(vtctld.workflows(&shape.keyspace)))
-        })?;
-        Ok(())
-    }
-
-    fn next_hundred(&self) -> u32 {
-        self.tablets
-            .iter()
-            .map(|placed| placed.uid / 100)
-            .max()
-            .map_or(1, |last| last + 1)
-    }
-
-    fn start_vtorc(&mut self) -> Result<(), Error> {
-        let vtorc = self.site.vtorc(&mut self.bed)?;
-        Ok(self.bed.spawn(vtorc)?)
-    }
-
-    fn apply_schema(&mut self) -> Result<(), Error> {
-        let keyspace = &self.shape.keyspace;
-        if !self.shape.schema.is_empty() {
-            let statements: Vec<&str> = self.shape.schema.iter().map(String::as_str).collect();
-            self.block_on(self.vtctld.apply_schema(keyspace, &statements))?;
-        }
-        self.block_on(self.vtctld.apply_vschema(keyspace, &self.shape.vschema))?;
-        Ok(())
-    }
-
-    fn start_vtgate(&mut self) -> Result<(), Error> {
-        let vtgate = self.site.vtgate(&mut self.bed)?;
-        Ok(self.bed.spawn(vtgate)?)
-    }
-
-    /// Waits until vtgate answers queries of every shard, by its primary and by a replica.
-    fn await_vtgate(&mut self, shards: &[String]) -> Result<(), Error> {
-        let gate = self.gate()?;
-        let Self {
-            bed,
-            shape,
-            runtime,
-            ..
-        } = self;
-        let mut targets = Vec::new();
-        for shard in shards {
-            targets.push(format!("{}:{shard}@primary", shape.keyspace));
-            if shape.replicas > 1 {
-                targets.push(format!("{}:{shard}@replica", shape.keyspace));
-            }
-        }
-        for target in targets {
-            let limit = TABLETS_LIMIT;
-            bed.wait_until("vtgate", "answering a query", limit, || {
-                runtime.block_on(ready::queries(gate, &target))
-            })?;
         }
         Ok(())
     }
@@ -377,7 +254,7 @@ impl Vitess {
         bed.wait_until(
             "vtctld",
             "having only the new shards serve",
-            PROGRAM_LIMIT,
+            SERVING_LIMIT,
             || {
                 let serving = runtime.block_on(vtctld.serving(&shape.keyspace));
                 match serving {
@@ -389,11 +266,4 @@ impl Vitess {
         )?;
         Ok(())
     }
-}
-
-/// The number in a part's name.
-fn uid_of(part: &str) -> u32 {
-    part.rsplit_once('-')
-        .and_then(|(_, uid)| uid.parse().ok())
-        .unwrap_or_default()
 }

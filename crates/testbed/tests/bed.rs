@@ -4,11 +4,15 @@
     reason = "helpers of tests, which clippy does not see as such"
 )]
 
+mod machine;
+
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use foreshard_testbed::{Bed, BedError, Identity, PartSpec, guard};
+use foreshard_testbed::{Bed, BedError, Identity, PartSpec, Resource, RunAs, guard, home};
+use machine::Snapshot;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -167,6 +171,9 @@ fn parts_are_paused_killed_and_restarted() {
             Err(state.to_string())
         }
     };
+    let log = bed.log("a").unwrap();
+    bed.wait_until("a", "being up", LIMIT, logged(&log, "up\n"))
+        .unwrap();
     let first = bed.process("a").unwrap();
     bed.pause("a").unwrap();
     bed.wait_until("a", "standing still", LIMIT, || state(first))
@@ -182,7 +189,6 @@ fn parts_are_paused_killed_and_restarted() {
     bed.restart("a").unwrap();
     let second = bed.process("a").unwrap();
     assert!(second.is_alive() && second != first);
-    let log = bed.log("a").unwrap();
     bed.wait_until("a", "being up twice", LIMIT, logged(&log, "up\nup\n"))
         .unwrap();
     let error = bed.kill("b").unwrap_err().to_string();
@@ -205,7 +211,7 @@ fn a_kept_bed_outlives_its_value_and_is_ended_by_name() {
     let error = Bed::create(&name, "plain").unwrap_err();
     assert!(matches!(error, BedError::Running(_)), "{error}");
 
-    let summary = Bed::list().unwrap();
+    let summary = Bed::list();
     let summary = summary.iter().find(|bed| bed.name == name).unwrap();
     assert!(!summary.stale && summary.parts[0].alive);
     assert_eq!(summary.facts["answer"], "42");
@@ -229,11 +235,101 @@ fn a_kept_bed_whose_parts_are_gone_gives_its_name_away() {
 }
 
 #[test]
+fn a_damaged_bed_hides_no_other_and_says_what_to_do() {
+    let name = format!("damaged-{}", std::process::id());
+    let bed = Bed::create(&name, "plain").unwrap();
+    let folder = bed.folder().to_owned();
+    bed.keep().unwrap();
+    let state = folder.join("bed.json");
+    let whole = std::fs::read(&state).unwrap();
+    std::fs::write(&state, "{").unwrap();
+    let other = Bed::unique("whole").unwrap();
+    let beds = Bed::list();
+    let seen = |name: &str| beds.iter().find(|bed| bed.name == name).unwrap();
+    assert!(seen(other.name()).damage.is_none());
+    assert!(seen(&name).damage.is_some());
+    let error = Bed::open(&name).unwrap_err().to_string();
+    assert!(error.contains("is not the state of a test bed"), "{error}");
+    std::fs::write(&state, whole).unwrap();
+    Bed::open(&name).unwrap().down().unwrap();
+}
+
+#[test]
 fn names_become_folders_and_nothing_else() {
     for name in ["", "../up", "Upper", "-x", "1x", "a b", &"x".repeat(33)] {
         let error = Bed::create(name, "plain").unwrap_err();
         assert!(matches!(error, BedError::BadName(_)), "{name}: {error}");
     }
+}
+
+fn run(program: &str, args: &[&str]) {
+    let status = Command::new(program).args(args).status().unwrap();
+    assert!(status.success(), "{program} {args:?}: {status}");
+}
+
+#[test]
+fn what_a_bed_made_outside_of_its_folder_ends_with_it() {
+    if !home::is_root() {
+        let note = "LEFT OUT: namespaces, routes and mounts of a bed: only root can make them\n";
+        std::io::stdout().write_all(note.as_bytes()).unwrap();
+        return;
+    }
+    let before = Snapshot::take();
+    let mut bed = Bed::unique("outside").unwrap();
+    let name = format!("fs{}", std::process::id());
+    // Of the range for benchmarks, which nobody routes.
+    let route = format!(
+        "blackhole 198.18.{}.0/24 metric 4321",
+        std::process::id() % 256
+    );
+    let group = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"]
+        .map(Path::new)
+        .into_iter()
+        .find(|folder| folder.is_dir())
+        .unwrap()
+        .join(&name);
+    for resource in [
+        Resource::NetworkNamespace(name.clone()),
+        Resource::Link(name.clone()),
+        Resource::Route(route.clone()),
+        Resource::ControlGroup(group.clone()),
+        // Written down and never made, as if the runner had been killed in between.
+        Resource::NetworkNamespace(format!("{name}-never")),
+    ] {
+        bed.record_resource(resource).unwrap();
+    }
+    run("ip", &["netns", "add", &name]);
+    run(
+        "ip",
+        &[
+            "link", "add", &name, "type", "veth", "peer", "eth0", "netns", &name,
+        ],
+    );
+    let words: Vec<&str> = ["route", "add"]
+        .into_iter()
+        .chain(route.split(' '))
+        .collect();
+    run("ip", &words);
+    std::fs::create_dir_all(group.join("below")).unwrap();
+    let mount = bed.subfolder("with space", None).unwrap();
+    let target = mount.display().to_string();
+    run("mount", &["-t", "tmpfs", "testbed", &target]);
+    // Inside of the namespace, as somebody else.
+    let nobody = RunAs {
+        uid: 65534,
+        gid: 65534,
+    };
+    let inside = shell("inside", "id -u; ls /sys/class/net; exec sleep 600")
+        .netns(&name)
+        .run_as(nobody);
+    bed.spawn(inside).unwrap();
+    let log = bed.log("inside").unwrap();
+    bed.wait_until("inside", "looking around", LIMIT, logged(&log, "65534\n"))
+        .unwrap();
+
+    bed.down().unwrap();
+    assert!(!mount.exists());
+    before.assert_nothing_added();
 }
 
 /// Not a test of its own: what the next one runs in a process that it kills.
@@ -265,7 +361,7 @@ fn a_bed_whose_runner_was_killed_is_ended_by_name_and_by_the_next_bed() {
         let mut seen = None;
         watch
             .wait_until("watch", "the other bed coming up", LIMIT, || {
-                let all = Bed::list().map_err(|error| error.to_string())?;
+                let all = Bed::list();
                 seen = all
                     .into_iter()
                     .find(|bed| bed.name == name && !bed.parts.is_empty());
@@ -316,12 +412,7 @@ fn a_watched_bed_ends_with_its_process_however_that_ends() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let find = || {
-            Bed::list()
-                .unwrap()
-                .into_iter()
-                .find(|bed| bed.name == name)
-        };
+        let find = || Bed::list().into_iter().find(|bed| bed.name == name);
         let mut watch = Bed::unique("watch").unwrap();
         watch.spawn(shell("watch", "exec sleep 600")).unwrap();
         watch

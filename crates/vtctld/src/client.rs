@@ -1,6 +1,9 @@
 //! The connection, and what all calls have in common.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tonic::{
     Code, Request, Response, Status,
@@ -15,7 +18,9 @@ use crate::{Call, Error, error::tame, wire::vtctlservice::vtctld_client::VtctldC
 /// workflows, traffic, comparisons.
 #[derive(Clone, Debug)]
 pub struct Client {
-    channel: Channel,
+    endpoint: Endpoint,
+    /// Made by the first call: it needs the runtime that the call is made on.
+    channel: Arc<OnceLock<Channel>>,
     address: String,
 }
 
@@ -28,7 +33,7 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
 impl Client {
     /// A client of the vtctld at `HOST:PORT` or `http://HOST:PORT`. It connects with the first call, and again
-    /// whenever the connection was lost. To be called within a tokio runtime, which then drives the connection.
+    /// whenever the connection was lost; the runtime of the first call drives the connection.
     ///
     /// # Errors
     ///
@@ -52,7 +57,8 @@ impl Client {
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_INTERVAL);
         Ok(Self {
-            channel: endpoint.connect_lazy(),
+            endpoint,
+            channel: Arc::default(),
             address: host_and_port.to_owned(),
         })
     }
@@ -72,8 +78,9 @@ impl Client {
             Request<Asked>,
         ) -> Result<Response<Answer>, Status>,
     ) -> Result<Answer, Error> {
+        let channel = self.channel.get_or_init(|| self.endpoint.connect_lazy());
         let service =
-            VtctldClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES);
+            VtctldClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES);
         let mut request = Request::new(message);
         // The server gives up at the same time. tonic watches it up to the answer's headers only.
         request.set_timeout(call.deadline);

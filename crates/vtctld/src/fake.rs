@@ -149,8 +149,6 @@ async fn serve(fake: FakeVtctld) -> Client {
 
 #[test]
 fn takes_addresses_of_servers_only() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let _entered = runtime.enter();
     for good in [
         "127.0.0.1:15999",
         "http://vtctld.vitess:15999",

@@ -21,6 +21,7 @@
 //! is sane depends on the call and on what went wrong, which [`Error::retry`] says.
 //!
 //! *Time* is Unix seconds. *Unknown* values of the server's enumerations are kept, never guessed at.
+#![forbid(unsafe_code)]
 
 mod call;
 mod client;

@@ -119,9 +119,10 @@ fn up(kind: &str, name: Option<&str>) -> anyhow::Result<()> {
         .iter()
         .find(|known| known.name == kind)
         .with_context(|| format!("there is no kind of bed `{kind}`"))?;
+    // First, so that a name that cannot be had is not found out after minutes of building.
+    let bed = Bed::create(name.unwrap_or(kind.name), kind.name)?;
     build(&[kind.name.to_owned()])?;
     let begun = Instant::now();
-    let bed = Bed::create(name.unwrap_or(kind.name), kind.name)?;
     let summary = (kind.up)(bed)?.keep()?;
     println!("ready in {:.1} s", begun.elapsed().as_secs_f64());
     show(&summary);
@@ -135,7 +136,7 @@ fn up(kind: &str, name: Option<&str>) -> anyhow::Result<()> {
 fn down(name: Option<&str>) -> anyhow::Result<()> {
     let names = match name {
         Some(name) => vec![name.to_owned()],
-        None => Bed::list()?.into_iter().map(|bed| bed.name).collect(),
+        None => Bed::list().into_iter().map(|bed| bed.name).collect(),
     };
     if names.is_empty() {
         println!("nothing is up");
@@ -156,7 +157,7 @@ fn down(name: Option<&str>) -> anyhow::Result<()> {
 }
 
 fn status() -> anyhow::Result<()> {
-    let beds = Bed::list()?;
+    let beds = Bed::list();
     if beds.is_empty() {
         println!("nothing is up");
     }
@@ -166,6 +167,10 @@ fn status() -> anyhow::Result<()> {
 }
 
 fn show(bed: &Summary) {
+    if let Some(damage) = &bed.damage {
+        println!("{} (damaged): {damage}", bed.name);
+        return;
+    }
     let stale = if bed.stale {
         ", stale: its runner is gone"
     } else {
@@ -226,7 +231,7 @@ fn shell(bed: &Summary) -> anyhow::Result<()> {
 
 /// The bed of that name, or the only one there is.
 fn chosen(name: Option<&str>) -> anyhow::Result<Summary> {
-    let beds = Bed::list()?;
+    let beds = Bed::list();
     let names: Vec<String> = beds.iter().map(|bed| bed.name.clone()).collect();
     let mut fitting: Vec<Summary> = beds
         .into_iter()

@@ -145,7 +145,7 @@ pub enum BedError {
         reason: io::Error,
     },
     /// A file of the bed that does not hold what was written there.
-    #[error("{path} is not the state of a test bed ({reason}): end its processes by hand and remove {}", path.parent().unwrap_or(path).display())]
+    #[error("{path} is not the state of a test bed ({reason}): use the checkout that made it, or end its processes by hand and remove {}", path.parent().unwrap_or(path).display())]
     Corrupt {
         /// The file.
         path: PathBuf,

@@ -16,9 +16,7 @@ impl Bed {
         if let Some(port) = self.record.ports.get(what) {
             return Ok(*port);
         }
-        // Another bed whose state is damaged is that bed's trouble.
         let taken: Vec<u16> = Self::list()
-            .unwrap_or_default()
             .iter()
             .flat_map(|bed| bed.ports.values().copied())
             .collect();

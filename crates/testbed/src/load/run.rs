@@ -44,11 +44,26 @@ impl Load {
     /// # Errors
     /// A bad setting, no thread.
     pub fn start(spec: LoadSpec) -> Result<Self, LoadError> {
+        let ledger = Ledger::new(spec.customers);
+        Self::resume(spec, ledger)
+    }
+
+    /// Begins on rows that load worked on before, with the ledger that it left.
+    ///
+    /// # Errors
+    /// A bad setting, a ledger of another number of customers, no thread.
+    pub fn resume(spec: LoadSpec, ledger: Ledger) -> Result<Self, LoadError> {
         spec.check()?;
+        if ledger.customers() != spec.customers as usize {
+            return Err(LoadError::Setting {
+                setting: "customers",
+                problem: "are not as many as the ledger has; give as many",
+            });
+        }
         let runtime = runtime()?;
         let stop = Arc::new(AtomicBool::new(false));
         let books = Arc::new(Mutex::new(Books {
-            ledger: Ledger::new(spec.customers),
+            ledger,
             recorder: Recorder::default(),
         }));
         let run = run(Arc::new(spec), Arc::clone(&books), Arc::clone(&stop));

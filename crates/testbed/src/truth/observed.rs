@@ -18,6 +18,14 @@ struct SeenCustomer {
     writes: i64,
 }
 
+/// A customer's transactions that count up its writes and insert an event.
+#[derive(Debug, Clone, Copy, Default)]
+struct Transactions {
+    /// Whose event is there.
+    applied: i64,
+    refused: i64,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct SeenEvent {
     times: u32,
@@ -78,17 +86,17 @@ impl Observed {
 
     /// Compares what was read with what was told.
     pub(super) fn judge(mut self, ledger: &Ledger) -> Verdict {
-        let counted = self.judge_events(ledger);
+        let transactions = self.judge_events(ledger);
         let seen = std::mem::take(&mut self.customers);
         for (index, (seen, told)) in seen.iter().zip(&ledger.customers).enumerate() {
-            self.judge_customer(index + 1, *seen, *told, counted[index]);
+            self.judge_customer(index + 1, *seen, *told, transactions[index]);
         }
         self.verdict
     }
 
-    /// Gives how often each customer was counted up together with an event that is there.
-    fn judge_events(&mut self, ledger: &Ledger) -> Vec<i64> {
-        let mut counted = vec![0; ledger.customers.len()];
+    /// Gives each customer's transactions.
+    fn judge_events(&mut self, ledger: &Ledger) -> Vec<Transactions> {
+        let mut transactions = vec![Transactions::default(); ledger.customers.len()];
         let verdict = &mut self.verdict;
         for (number, (seen, told)) in self.events.iter().zip(&ledger.events).enumerate() {
             let words = || format!("event {number} of customer {}", told.customer);
@@ -107,14 +115,22 @@ impl Observed {
                 (Fate::Unknown, false) => verdict.unknown_not_applied += 1,
                 (Fate::Acknowledged, true) | (Fate::Refused, false) => {}
             }
-            if told.counts && seen.times > 0 {
-                counted[told.customer as usize - 1] += 1;
+            if told.counts {
+                let of_customer = &mut transactions[told.customer as usize - 1];
+                of_customer.applied += i64::from(seen.times > 0);
+                of_customer.refused += i64::from(told.fate == Fate::Refused);
             }
         }
-        counted
+        transactions
     }
 
-    fn judge_customer(&mut self, number: usize, seen: SeenCustomer, told: Customer, events: i64) {
+    fn judge_customer(
+        &mut self,
+        number: usize,
+        seen: SeenCustomer,
+        told: Customer,
+        transactions: Transactions,
+    ) {
         let verdict = &mut self.verdict;
         match seen.times {
             0 => return verdict.lost.add(|| format!("customer {number}")),
@@ -125,29 +141,27 @@ impl Observed {
                     .add(|| format!("customer {number} in {times} shards"));
             }
         }
-        let least = i64::from(told.acknowledged) + events;
+        let Transactions { applied, refused } = transactions;
         let open = i64::from(told.unknown);
-        let extra = seen.writes - least;
+        let refused = refused + i64::from(told.refused);
+        let extra = seen.writes - i64::from(told.acknowledged) - applied;
         let words = || {
             format!(
-                "customer {number} has {} writes; {} were acknowledged by themselves, {events} with events, {} \
-                 refused, {open} left open",
-                seen.writes, told.acknowledged, told.refused
+                "customer {number} has {} writes; {} were acknowledged by themselves and {applied} are there with \
+                 their events, {refused} were refused, {open} left open",
+                seen.writes, told.acknowledged
             )
         };
         if extra < 0 {
             verdict.lost.add(words);
+        } else if extra > open + refused {
+            verdict.twice.add(words);
         } else if extra > open {
-            // What was refused may have been applied; beyond that something was twice.
-            if extra > open + i64::from(told.refused) {
-                verdict.twice.add(words);
-            } else {
-                verdict.refused_applied.add(words);
-            }
+            verdict.refused_applied.add(words);
         } else {
-            let applied = u64::try_from(extra).unwrap_or_default();
-            verdict.unknown_applied += applied;
-            verdict.unknown_not_applied += u64::from(told.unknown) - applied;
+            let extra = u64::try_from(extra).unwrap_or_default();
+            verdict.unknown_applied += extra;
+            verdict.unknown_not_applied += u64::from(told.unknown) - extra;
         }
     }
 }
@@ -223,7 +237,7 @@ mod tests {
     #[test]
     fn every_fault_is_found() {
         type Case = (&'static str, fn(&mut Rows), fn(&Verdict) -> u64);
-        let table: [Case; 10] = [
+        let table: [Case; 11] = [
             (
                 "row lost",
                 |rows| rows.customers.truncate(1),
@@ -247,6 +261,11 @@ mod tests {
             (
                 "refused update applied",
                 |rows| rows.customers[0].1 += 1,
+                |it| it.refused_applied.count,
+            ),
+            (
+                "half of a refused transaction applied",
+                |rows| rows.customers[1].1 += 1,
                 |it| it.refused_applied.count,
             ),
             (

@@ -16,6 +16,9 @@ pub enum VitessError {
     /// A shard that has no primary.
     #[error("shard {0} has no primary: look at the log of vtorc")]
     NoPrimary(String),
+    /// A tablet that the bed did not start.
+    #[error("there is no tablet {0}: `status` shows which there are")]
+    NoTablet(String),
     /// Threads could not be had.
     #[error("no threads for calls of vtctld: {0}")]
     Runtime(#[from] io::Error),

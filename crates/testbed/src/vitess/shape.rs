@@ -28,14 +28,14 @@ pub struct Shape {
 const TABLETS_MAX: usize = 24;
 
 impl Default for Shape {
-    /// Two shards of three tablets each, with the tables that [load](crate::load) works on.
+    /// Two shards of three tablets each, with the tables that [`load`] works on.
     fn default() -> Self {
         Self::of_shards(&["-80", "80-"])
     }
 }
 
 impl Shape {
-    /// Shards of three tablets each, with the tables that [load](crate::load) works on.
+    /// Shards of three tablets each, with the tables that [`load`] works on.
     #[must_use]
     pub fn of_shards(shards: &[&str]) -> Self {
         Self {

@@ -23,8 +23,6 @@ pub(super) struct Programs {
     pub(super) vitess: PathBuf,
     /// The folder that has `bin/mysqld`.
     pub(super) mysql_root: PathBuf,
-    /// The command-line client.
-    pub(super) mysql: PathBuf,
 }
 
 impl Programs {
@@ -34,12 +32,10 @@ impl Programs {
             Some(folder) => PathBuf::from(folder),
             None => parts::find("vitess")?.folder().join("bin"),
         };
-        let mysql = parts::find("mysql")?;
         Ok(Self {
             etcd: parts::find("etcd")?.program("etcd"),
             vitess,
-            mysql: mysql.program("mysql"),
-            mysql_root: mysql.folder().to_owned(),
+            mysql_root: parts::find("mysql")?.folder().to_owned(),
         })
     }
 }
