@@ -42,6 +42,15 @@ const CASES: &[Case] = &[
     },
     Case {
         group: Group {
+            what: "primaries moved and crashed",
+            beds: &["vitess"],
+            test: "vitess",
+        },
+        smoke: false,
+        needs_root: false,
+    },
+    Case {
+        group: Group {
             what: "node",
             beds: &["node"],
             test: "node",

@@ -1,8 +1,5 @@
 //! Tests that need real parts: built first, then run by themselves.
 
-use std::process::ExitCode;
-
-use anyhow::bail;
 use foreshard_testbed::all_is_required;
 use foreshard_testbed::parts::PartError;
 
@@ -33,25 +30,6 @@ const CONTROL_PLANE: &[Group] = &[
     },
 ];
 
-/// The end-to-end lane: what takes minutes.
-const END_TO_END: &[Group] = &[
-    Group {
-        what: "messages of vtctld",
-        beds: &["vitess"],
-        test: "vtctld_reflection",
-    },
-    Group {
-        what: "Vitess",
-        beds: &["vitess"],
-        test: "vitess",
-    },
-    Group {
-        what: "reshard under load",
-        beds: &["vitess"],
-        test: "reshard",
-    },
-];
-
 /// The control-plane lane as a part of all tests.
 pub(crate) fn control_plane(report: &mut Report, fast: bool) {
     const NAME: &str = "control-plane lane";
@@ -59,25 +37,6 @@ pub(crate) fn control_plane(report: &mut Report, fast: bool) {
         return report.leave_out(NAME, "--fast");
     }
     run(report, NAME, CONTROL_PLANE.iter());
-}
-
-/// The end-to-end lane, or those of its tests whose names contain a text, by themselves.
-pub(crate) fn end_to_end(name: Option<&str>) -> anyhow::Result<ExitCode> {
-    let chosen: Vec<&Group> = END_TO_END
-        .iter()
-        .filter(|group| name.is_none_or(|name| group.test.contains(name)))
-        .collect();
-    if chosen.is_empty() {
-        let names: Vec<&str> = END_TO_END.iter().map(|group| group.test).collect();
-        let name = name.unwrap_or_default();
-        bail!(
-            "no end-to-end test is called `{name}`; there are: {}",
-            names.join(", ")
-        );
-    }
-    let mut report = Report::begin_all();
-    run(&mut report, "end-to-end lane", chosen.into_iter());
-    Ok(report.finish())
 }
 
 /// Builds what the tests need and runs them. What cannot be had here is left out, unless `REQUIRE_ALL=1`.
@@ -151,17 +110,8 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_answered_with_the_names_that_there_are() {
-        let error = end_to_end(Some("reshrad")).unwrap_err().to_string();
-        assert!(
-            error.contains("there are: vtctld_reflection, vitess, reshard"),
-            "{error}"
-        );
-    }
-
-    #[test]
     fn every_group_has_its_parts_and_its_tests() {
-        for group in CONTROL_PLANE.iter().chain(END_TO_END) {
+        for group in CONTROL_PLANE {
             for bed in group.beds {
                 assert!(parts::select(&[(*bed).to_owned()]).is_ok(), "{bed}");
             }

@@ -40,11 +40,6 @@ enum Task {
         #[arg(long)]
         fast: bool,
     },
-    /// Run the tests that take minutes, on real parts such as Vitess; the last line says how it went.
-    E2e {
-        /// Only those whose name contains this.
-        name: Option<String>,
-    },
     /// Build the built-in policies as WebAssembly components into `target/policies`.
     Policies,
     /// Build the console's files into `console/dist`.
@@ -70,7 +65,6 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Demo { args } => demo::run(&args),
         Task::Test { fast } => test::run(fast),
-        Task::E2e { name } => lane::end_to_end(name.as_deref()),
         Task::Policies => wasm_target::ensure()
             .and_then(|()| policies::build())
             .map(done),

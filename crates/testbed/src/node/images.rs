@@ -8,9 +8,9 @@ use crate::image::Image;
 use super::{BUSYBOX, Programs};
 
 /// The commands of busybox that are there by their own names.
-const APPLETS: [&str; 22] = [
-    "sh", "awk", "cat", "date", "dd", "echo", "env", "grep", "hostname", "httpd", "ls", "mkdir",
-    "nc", "nslookup", "rm", "sleep", "sync", "test", "timeout", "touch", "true", "wget",
+const APPLETS: [&str; 21] = [
+    "sh", "cat", "date", "dd", "echo", "env", "grep", "hostname", "httpd", "ls", "mkdir", "nc",
+    "nslookup", "rm", "sleep", "sync", "test", "timeout", "touch", "true", "wget",
 ];
 
 /// Writes their archives into the bed.
