@@ -3,11 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use crate::process::Identity;
+
+/// Between two tries to remove a control group.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How long what runs in a control group may take to be gone after it was killed.
 const GROUP_LIMIT: Duration = Duration::from_secs(15);
@@ -106,16 +110,16 @@ fn unescape(point: &str) -> String {
 /// What runs in there was started by the bed, even where it does not carry its mark, as in containers.
 fn end_group(folder: &Path) {
     let begun = Instant::now();
-    loop {
-        let running = processes_in(folder);
-        if running.is_empty() || begun.elapsed() > GROUP_LIMIT {
-            break;
-        }
-        for process in running {
+    // The kernel lets go of a group a moment after its last process.
+    while folder.exists() && begun.elapsed() < GROUP_LIMIT {
+        for process in processes_in(folder) {
             process.end(Duration::ZERO);
         }
+        remove_groups(folder);
+        if folder.exists() {
+            thread::sleep(LOOK_AGAIN);
+        }
     }
-    remove_groups(folder);
 }
 
 fn processes_in(folder: &Path) -> Vec<Identity> {

@@ -20,14 +20,18 @@ impl CutOff {
     pub(super) fn new(network: Network, nft: PathBuf) -> Result<Self, Error> {
         let cut = Self { network, nft };
         // One transaction: it is cut off in every direction or not at all.
-        let chains: String = ["input", "output", "forward"]
-            .map(|hook| {
-                format!(
-                    "chain {hook} {{ type filter hook {hook} priority -300; iifname eth0 drop; oifname eth0 drop; }}"
-                )
-            })
-            .join(" ");
-        cut.nft(&format!("table {TABLE} {{ {chains} }}"))?;
+        let chains: Vec<String> = [
+            ("input", "iifname eth0 drop;"),
+            ("output", "oifname eth0 drop;"),
+            ("forward", "iifname eth0 drop; oifname eth0 drop;"),
+        ]
+        .iter()
+        .map(|(hook, rules)| {
+            format!("chain {hook} {{ type filter hook {hook} priority -300; {rules} }}")
+        })
+        .collect();
+        let chains = chains.join("\n");
+        cut.nft(&format!("table {TABLE} {{\n{chains}\n}}"))?;
         Ok(cut)
     }
 
