@@ -1,178 +1,214 @@
-//! The source against a real Prometheus, filled by promtool with a shipped trace.
+//! The source against a real Prometheus that remembers what the tests say.
 //!
-//! Needs `prometheus` and `promtool` on the PATH, or their folder in `FORESHARD_PROMETHEUS_DIR`; is left out, and says
-//! so, where they are missing, unless `FORESHARD_REQUIRE_PROMETHEUS` is set.
+//! Left out, and says so, where there is none: `cargo xtask testbed build prometheus` makes one.
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests, which clippy does not see as such"
 )]
 
-use std::fmt::Write as _;
-use std::fs;
-use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use foreshard_forecast::Series;
 use foreshard_history::prometheus::{RangeQuery, Source, SourceError};
 use foreshard_history::trace::{self, ReadOptions};
+use foreshard_testbed::{HistorySeries, Prometheus, or_left_out};
 
-/// Where a program is: the folder that was named, or else the PATH.
-fn program(name: &str) -> Option<PathBuf> {
-    let folders = std::env::var_os("FORESHARD_PROMETHEUS_DIR")
-        .or_else(|| std::env::var_os("PATH"))
-        .unwrap_or_default();
-    std::env::split_paths(&folders)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
+const MINUTE: i64 = 60;
+const DAY_MINUTES: i64 = 24 * 60;
+
+/// A server with this history and a source for it; `None` where there is no Prometheus.
+fn serve(history: &[HistorySeries]) -> Option<(Prometheus, Source)> {
+    let server = or_left_out("real Prometheus", Prometheus::with_history(history))?;
+    let source = Source::new(server.url(), Duration::from_secs(30)).unwrap();
+    Some((server, source))
 }
 
-/// Ends the server with the test, however that ends.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+fn series(name: &str, shard: &str, samples: Vec<(i64, f64)>) -> HistorySeries {
+    HistorySeries {
+        name: name.to_owned(),
+        labels: vec![("shard".to_owned(), shard.to_owned())],
+        samples,
     }
 }
 
-/// Writes the trace twice, as two shards, in the text form that promtool reads.
-fn open_metrics(series: &foreshard_forecast::Series) -> String {
-    let mut text = String::from("# TYPE load gauge\n");
-    for shard in ["-80", "80-"] {
-        for (i, value) in series.values.iter().enumerate() {
-            // A sample stands at the end of its bin.
-            let time = series.start + series.step * (i as i64 + 1);
-            writeln!(text, "load{{shard=\"{shard}\"}} {value} {time}").unwrap();
-        }
-    }
-    text.push_str("# EOF\n");
-    text
+/// A round time in the past, so many days ago.
+fn days_ago(days: i64) -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    (now.as_secs() as i64 / 86_400 - days) * 86_400
 }
 
-fn start(prometheus: &Path, data: &Path, folder: &Path) -> (Server, String) {
-    let config = folder.join("prometheus.yml");
-    fs::write(&config, "global: {}\n").unwrap();
-    let mut child = Command::new(prometheus)
-        .arg(format!("--config.file={}", config.display()))
-        .arg(format!("--storage.tsdb.path={}", data.display()))
-        .args([
-            "--storage.tsdb.retention.time=100y",
-            "--web.listen-address=127.0.0.1:0",
-        ])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let log = BufReader::new(child.stderr.take().unwrap());
-    let server = Server(child);
-    let mut port = None;
-    let mut lines = log.lines().map_while(Result::ok);
-    for line in &mut lines {
-        if line.contains("Listening on") {
-            port = line.split("127.0.0.1:").nth(1).map(|rest| {
-                rest.chars()
-                    .take_while(char::is_ascii_digit)
-                    .collect::<String>()
-            });
-        }
-        if line.contains("Server is ready") {
-            break;
-        }
-    }
-    // The pipe must be read on, or the server would block on it.
-    std::thread::spawn(move || lines.for_each(drop));
-    let port = port.expect("prometheus says where it listens before it is ready");
-    (server, format!("http://127.0.0.1:{port}"))
+async fn fetch(source: &Source, promql: &str, from: i64, to: i64) -> Result<Series, SourceError> {
+    let query = RangeQuery {
+        promql: promql.to_owned(),
+        from,
+        to,
+        step: MINUTE,
+    };
+    source.fetch(&query, &mut |_, _| {}).await
+}
+
+/// How many values at the beginning are known.
+fn known(values: &[f64]) -> usize {
+    values.iter().take_while(|value| value.is_finite()).count()
+}
+
+/// A raw value is carried on for a look-back of five minutes, its end included or not by version.
+fn assert_carried_then_gap(values: &[f64]) {
+    let carried = known(values);
+    assert!((4..=5).contains(&carried), "{carried}");
+    assert!(values[carried..].iter().all(|value| value.is_nan()));
 }
 
 #[tokio::test]
 async fn a_backfilled_trace_comes_back_as_it_was() {
-    let (Some(prometheus), Some(promtool)) = (program("prometheus"), program("promtool")) else {
-        assert!(
-            std::env::var_os("FORESHARD_REQUIRE_PROMETHEUS").is_none(),
-            "prometheus and promtool are required and not found"
-        );
-        // Past the test harness, which keeps to itself what a passing test prints.
-        let note = "LEFT OUT: real Prometheus: `prometheus` and `promtool` are not on the PATH\n";
-        io::stdout().write_all(note.as_bytes()).unwrap();
-        return;
-    };
-    let folder = tempfile::tempdir().unwrap();
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/traces/1min/crane_01.csv.gz");
     let trace = trace::read(&path, &ReadOptions::default(), &mut |_| {}).unwrap();
-    let metrics = folder.path().join("trace.om");
-    fs::write(&metrics, open_metrics(&trace)).unwrap();
-    let data = folder.path().join("data");
-    let filled = Command::new(promtool)
-        .args([
-            "tsdb",
-            "create-blocks-from",
-            "openmetrics",
-            "--max-block-duration=720h",
-        ])
-        .args([&metrics, &data])
-        .output()
-        .unwrap();
-    assert!(
-        filled.status.success(),
-        "{}",
-        String::from_utf8_lossy(&filled.stderr)
-    );
-
-    let (_server, url) = start(&prometheus, &data, folder.path());
-    let source = Source::new(&url, Duration::from_secs(30)).unwrap();
-    let ask = |promql: &str| RangeQuery {
-        promql: promql.to_owned(),
-        from: trace.start - 3600,
-        to: trace.end() + 3600,
-        step: trace.step,
+    let samples: Vec<(i64, f64)> = (1..)
+        .zip(&trace.values)
+        // A sample stands at the end of its bin.
+        .map(|(i, value)| (trace.start + trace.step * i, *value))
+        .collect();
+    let shards = ["-80", "80-"].map(|shard| series("load", shard, samples.clone()));
+    let Some((_server, source)) = serve(&shards) else {
+        return;
     };
-    let seen = source
-        .fetch(&ask("sum(load) / 2"), &mut |_, _| {})
-        .await
-        .unwrap();
-    assert_eq!(
-        (seen.start, seen.end()),
-        (trace.start - 3600, trace.end() + 3600)
-    );
+    let (from, to) = (trace.start - 3600, trace.end() + 3600);
+    let seen = fetch(&source, "sum(load) / 2", from, to).await.unwrap();
+    assert_eq!((seen.start, seen.end()), (from, to));
     let (before, rest) = seen.values.split_at(60);
     let (middle, after) = rest.split_at(trace.values.len());
     assert!(before.iter().all(|value| value.is_nan()));
     assert_eq!(middle, trace.values);
-    // Prometheus carries the last value on for its look-back of five minutes: 4 more samples, then the gap.
-    let carried = after.iter().take_while(|value| value.is_finite()).count();
-    assert!((4..=5).contains(&carried), "{carried}");
-    assert!(after[carried..].iter().all(|value| value.is_nan()));
+    assert_carried_then_gap(after);
+}
 
-    let error = source
-        .fetch(&ask("load"), &mut |_, _| {})
+#[tokio::test]
+async fn bins_are_aligned_whatever_is_asked_and_whenever_was_scraped() {
+    let start = days_ago(3);
+    // Scraped seven seconds after each full minute: the bin that ends at the next one holds it.
+    let samples = (0..600)
+        .map(|i| (start + i * MINUTE + 7, i as f64))
+        .collect();
+    let Some((_server, source)) = serve(&[series("load", "0", samples)]) else {
+        return;
+    };
+    let (from, to) = (start + 13, start + 599 * MINUTE + 59);
+    let seen = fetch(&source, "load", from, to).await.unwrap();
+    assert_eq!((seen.start, seen.end()), (start, start + 599 * MINUTE));
+    let expected: Vec<f64> = (0..599).map(f64::from).collect();
+    assert_eq!(seen.values, expected);
+    // Asked again from within, the same bins have the same values.
+    let (from, to) = (start + 100 * MINUTE + 1, start + 200 * MINUTE + 2);
+    let again = fetch(&source, "load", from, to).await.unwrap();
+    assert_eq!(again.values, expected[100..200]);
+}
+
+#[tokio::test]
+async fn an_outage_is_a_gap_and_a_rate_knows_it_sooner() {
+    let start = days_ago(3);
+    let minutes = (1..=240).filter(|i| !(101..=160).contains(i));
+    let samples = minutes
+        .map(|i| (start + i * MINUTE, (i * MINUTE * 5) as f64))
+        .collect();
+    let Some((_server, source)) = serve(&[series("requests", "0", samples)]) else {
+        return;
+    };
+    let end = start + 240 * MINUTE;
+    let raw = fetch(&source, "requests", start, end).await.unwrap();
+    assert_eq!(known(&raw.values[..100]), 100);
+    assert_carried_then_gap(&raw.values[100..160]);
+    assert_eq!(known(&raw.values[160..]), 80);
+
+    let rate = fetch(&source, "rate(requests[3m])", start, end)
         .await
-        .unwrap_err();
+        .unwrap();
+    assert!(
+        rate.values[10..100]
+            .iter()
+            .all(|rate| (rate - 5.0).abs() < 1e-9)
+    );
+    // Two samples make a rate, so it ends two minutes after the last one, and begins one after the first.
+    let carried = known(&rate.values[100..160]);
+    assert!((1..=2).contains(&carried), "{carried}");
+    assert!(rate.values[160].is_nan());
+    assert_eq!(known(&rate.values[162..]), 78);
+}
+
+#[tokio::test]
+async fn a_server_that_crashed_answers_the_same_afterwards() {
+    let start = days_ago(3);
+    let samples = (1..=600).map(|i| (start + i * MINUTE, i as f64)).collect();
+    let Some((mut server, source)) = serve(&[series("load", "0", samples)]) else {
+        return;
+    };
+    let end = start + 600 * MINUTE;
+    let before = fetch(&source, "load", start, end).await.unwrap();
+    server.bed_mut().kill("prometheus").unwrap();
+    let error = fetch(&source, "load", start, end).await.unwrap_err();
+    assert!(matches!(error, SourceError::Unreachable { .. }), "{error}");
+    server.restart().unwrap();
+    let after = fetch(&source, "load", start, end).await.unwrap();
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn four_weeks_of_twenty_shards_come_in_several_requests() {
+    let start = days_ago(29);
+    let minutes = 28 * DAY_MINUTES;
+    let value = |shard: i64, i: i64| (i % DAY_MINUTES + shard * 7) as f64;
+    let history: Vec<HistorySeries> = (0..20)
+        .map(|shard| {
+            let samples = (1..=minutes)
+                .map(|i| (start + i * MINUTE, value(shard, i)))
+                .collect();
+            series("load", &shard.to_string(), samples)
+        })
+        .collect();
+    let Some((_server, source)) = serve(&history) else {
+        return;
+    };
+    let end = start + minutes * MINUTE;
+    let seen = fetch(&source, "sum(load)", start, end).await.unwrap();
+    let expected: Vec<f64> = (1..=minutes)
+        .map(|i| (0..20).map(|shard| value(shard, i)).sum())
+        .collect();
+    assert_eq!(seen.values, expected);
+    // What cannot be one series is refused, and not guessed.
+    let error = fetch(&source, "load", start, end).await.unwrap_err();
     assert!(
         matches!(error, SourceError::TooManySeries { .. }),
         "{error}"
     );
-    let error = source
-        .fetch(&ask("nothing"), &mut |_, _| {})
-        .await
-        .unwrap_err();
-    assert!(matches!(error, SourceError::NoSeries { .. }), "{error}");
-    let error = source
-        .fetch(&ask("sum(load"), &mut |_, _| {})
-        .await
-        .unwrap_err();
-    assert!(matches!(error, SourceError::Refused { .. }), "{error}");
-    let error = source
-        .fetch(&ask("\"text\""), &mut |_, _| {})
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            SourceError::Refused { .. } | SourceError::NotASeries { .. }
-        ),
-        "{error}"
-    );
+}
+
+#[tokio::test]
+async fn what_is_no_series_is_told_apart() {
+    let start = days_ago(3);
+    let samples = (1..=60).map(|i| (start + i * MINUTE, 1.0)).collect();
+    let Some((_server, source)) = serve(&[series("load", "0", samples)]) else {
+        return;
+    };
+    type Expected = fn(&SourceError) -> bool;
+    let cases: [(&str, Expected); 3] = [
+        ("nothing", |error| {
+            matches!(error, SourceError::NoSeries { .. })
+        }),
+        ("sum(load", |error| {
+            matches!(error, SourceError::Refused { .. })
+        }),
+        ("\"text\"", |error| {
+            matches!(
+                error,
+                SourceError::Refused { .. } | SourceError::NotASeries { .. }
+            )
+        }),
+    ];
+    for (promql, expected) in cases {
+        let error = fetch(&source, promql, start, start + 60 * MINUTE)
+            .await
+            .unwrap_err();
+        assert!(expected(&error), "{promql}: {error}");
+    }
 }

@@ -4,11 +4,13 @@
 mod bench;
 mod console;
 mod demo;
+mod e2e;
+mod lane;
 mod policies;
-mod prometheus;
 mod report;
 mod shell;
 mod test;
+mod testbed;
 mod tidy;
 mod wasm_target;
 
@@ -34,7 +36,7 @@ enum Task {
     },
     /// Run every check and test; the last line says how it went.
     Test {
-        /// Leave out what takes minutes: the licence check, API docs and the real Prometheus.
+        /// Leave out what takes minutes: the licence check, API docs and the control-plane lane.
         #[arg(long)]
         fast: bool,
     },
@@ -44,6 +46,13 @@ enum Task {
     Console,
     /// Check what the compiler does not: crate edges, file sizes, headers, words.
     Tidy,
+    /// Build, start and end real Kubernetes, Vitess and Prometheus on this machine.
+    Testbed {
+        #[command(subcommand)]
+        what: testbed::Command,
+    },
+    /// Run the node lane: tests on a real Kubernetes node and a real Vitess (some need root).
+    E2e(e2e::Args),
     /// Run the commands behind the README's figures.
     Bench {
         /// Only those whose name contains this.
@@ -63,6 +72,8 @@ fn main() -> ExitCode {
             .and_then(console::Outcome::required)
             .map(done),
         Task::Tidy => tidy::run().map(done),
+        Task::Testbed { what } => testbed::run(what).map(done),
+        Task::E2e(args) => e2e::run(&args),
         Task::Bench { name } => bench::run(name.as_deref()).map(done),
     };
     result.unwrap_or_else(|error| {

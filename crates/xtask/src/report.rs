@@ -58,8 +58,8 @@ impl Report {
         result.is_ok()
     }
 
-    /// Runs test binaries and counts what they count.
-    pub(crate) fn tests(&mut self, name: &str, command: &mut Command) {
+    /// Runs test binaries and counts what they count. Whether all passed.
+    pub(crate) fn tests(&mut self, name: &str, command: &mut Command) -> bool {
         let begun = self.begin(name);
         let result = self.count(command);
         let ok = match result {
@@ -82,6 +82,7 @@ impl Report {
             }
         };
         self.end(name, begun, ok);
+        ok
     }
 
     /// Records that something was not run.
@@ -150,7 +151,10 @@ impl Report {
             let line = line.with_context(|| format!("failed to read the output of `{shown}`"))?;
             println!("{line}");
             counts.add(&line);
-            if let Some((_, what)) = line.split_once(LEFT_OUT) {
+            // Many tests may lack the same thing.
+            if let Some((_, what)) = line.split_once(LEFT_OUT)
+                && !self.left_out.iter().any(|known| known == what)
+            {
                 self.left_out.push(what.to_owned());
             }
         }

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use crate::report::Report;
-use crate::{console, demo, policies, prometheus, shell, tidy, wasm_target};
+use crate::{console, demo, lane, policies, shell, tidy, wasm_target};
 
 const DENY_VERSION: &str = "0.20.2";
 
@@ -69,18 +69,12 @@ fn compile_and_test(report: &mut Report, fast: bool) -> anyhow::Result<()> {
     let mut tests = shell::cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
     // A snapshot that changed is a failure here, not a file to be reviewed.
     tests.env("INSTA_UPDATE", "no");
-    if !fast {
-        match prometheus::ensure() {
-            Ok(Some(folder)) => {
-                tests.env(prometheus::FOLDER_VARIABLE, folder);
-            }
-            Ok(None) => {}
-            // The test itself says that it is left out.
-            Err(error) => eprintln!("    no real Prometheus: {error:#}"),
-        }
-    }
+    // What needs real parts has a lane of its own, after everything that fails sooner.
+    tests.env("FORESHARD_TESTBED", "off");
     report.tests("tests", &mut tests);
-    policy_fixtures(report)
+    policy_fixtures(report)?;
+    lane::control_plane(report, fast);
+    Ok(())
 }
 
 fn build_console(report: &mut Report) {

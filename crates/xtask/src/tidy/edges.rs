@@ -21,6 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     // Adapters: the world outside.
     ("foreshard-history", &["foreshard-forecast"]),
     ("foreshard-policy", &["foreshard-decide"]),
+    ("foreshard-vtctld", &[]),
     ("foreshard-builtin", &[]),
     (
         "foreshard-server",
@@ -51,7 +52,9 @@ const EDGES: &[(&str, &[&str])] = &[
             "foreshard-sim",
         ],
     ),
-    ("xtask", &[]),
+    // Development only.
+    ("foreshard-testbed", &["foreshard-vtctld"]),
+    ("xtask", &["foreshard-testbed"]),
 ];
 
 /// Crates that compute and nothing else.

@@ -1,0 +1,142 @@
+//! `cargo xtask e2e`: the node lane, tests on a real node and a real Vitess.
+
+use std::fs;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use foreshard_testbed::home::is_root;
+use jiff::Timestamp;
+
+use crate::lane::{self, Group};
+use crate::report::Report;
+use crate::{demo, shell};
+
+/// One test of the lane.
+struct Case {
+    group: Group,
+    /// Whether it is in the short part.
+    smoke: bool,
+    needs_root: bool,
+}
+
+/// What fails soonest comes first.
+const CASES: &[Case] = &[
+    Case {
+        group: Group {
+            what: "vtctld's protocol",
+            beds: &["vitess"],
+            test: "vtctld_reflection",
+        },
+        smoke: true,
+        needs_root: false,
+    },
+    Case {
+        group: Group {
+            what: "reshard under load",
+            beds: &["vitess"],
+            test: "reshard",
+        },
+        smoke: true,
+        needs_root: false,
+    },
+    Case {
+        group: Group {
+            what: "primaries moved and crashed",
+            beds: &["vitess"],
+            test: "vitess",
+        },
+        smoke: false,
+        needs_root: false,
+    },
+    Case {
+        group: Group {
+            what: "node",
+            beds: &["node"],
+            test: "node",
+        },
+        smoke: true,
+        needs_root: true,
+    },
+];
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only the test of this name.
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(CASES.iter().map(name)))]
+    name: Option<String>,
+    /// Only the short part.
+    #[arg(long, conflicts_with_all = ["name", "all"])]
+    smoke: bool,
+    /// Everything, with a dated result in `target/e2e`.
+    #[arg(long, conflicts_with = "name")]
+    all: bool,
+}
+
+fn name(case: &Case) -> &'static str {
+    case.group.test
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let chosen = |case: &&Case| match &args.name {
+        Some(wanted) => name(case) == wanted,
+        None => case.smoke || !args.smoke,
+    };
+    let cases: Vec<&Case> = CASES.iter().filter(chosen).collect();
+    if args.name.is_some() && cases.iter().any(|case| case.needs_root) && !is_root() {
+        bail!("a real node needs root: run it with `sudo -E cargo xtask e2e`");
+    }
+    let mut report = Report::begin_all();
+    let mut results = Vec::new();
+    for case in cases {
+        let what = case.group.what;
+        if case.needs_root && !is_root() && !foreshard_testbed::all_is_required() {
+            report.leave_out(what, "needs root: run `sudo -E cargo xtask e2e`");
+            continue;
+        }
+        if !lane::ensure(&mut report, &case.group) {
+            continue;
+        }
+        let mut tests = shell::cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
+        // What a test measured is part of the result.
+        tests.args(["--test", case.group.test, "--", "--nocapture"]);
+        let begun = Instant::now();
+        let passed = report.tests(what, &mut tests);
+        results.push(serde_json::json!({
+            "test": case.group.test,
+            "passed": passed,
+            "seconds": begun.elapsed().as_secs_f64(),
+        }));
+    }
+    if args.all {
+        write_result(&results)?;
+    }
+    Ok(report.finish())
+}
+
+/// What docs may quote, with the day and the commit that it is of.
+fn write_result(results: &[serde_json::Value]) -> anyhow::Result<()> {
+    let commit = shell::output_of(&mut shell::program("git", ["rev-parse", "HEAD"]));
+    let at = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let folder = demo::target_folder()?.join("e2e");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let path = folder.join(format!("{}.json", at.replace(':', "-")));
+    let result = serde_json::json!({"at": at, "commit": commit, "results": results});
+    let text = serde_json::to_string_pretty(&result)?;
+    fs::write(&path, text).with_context(|| path.display().to_string())?;
+    println!("\n==> result in {}", path.display());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_has_its_test() {
+        for case in CASES {
+            let file = format!("crates/testbed/tests/{}.rs", case.group.test);
+            assert!(shell::root().join(&file).is_file(), "{file}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Tests that need real parts: built first, then run by themselves.
+
+use foreshard_testbed::all_is_required;
+use foreshard_testbed::parts::PartError;
+
+use crate::report::Report;
+use crate::{shell, testbed};
+
+/// Tests of one kind of bed.
+pub(crate) struct Group {
+    /// In words, for the report.
+    pub(crate) what: &'static str,
+    /// The kinds of bed, whose parts are built.
+    pub(crate) beds: &'static [&'static str],
+    /// The test binary.
+    pub(crate) test: &'static str,
+}
+
+/// The control-plane lane; what is there soonest comes first.
+const CONTROL_PLANE: &[Group] = &[
+    Group {
+        what: "real Prometheus",
+        beds: &["prometheus"],
+        test: "real_prometheus",
+    },
+    Group {
+        what: "control plane",
+        beds: &["control-plane", "kwok"],
+        test: "control_plane",
+    },
+];
+
+/// The control-plane lane as a part of all tests.
+pub(crate) fn control_plane(report: &mut Report, fast: bool) {
+    const NAME: &str = "control-plane lane";
+    if fast {
+        return report.leave_out(NAME, "--fast");
+    }
+    run(report, NAME, CONTROL_PLANE.iter());
+}
+
+/// Builds what the tests need and runs them. What cannot be had here is left out, unless `REQUIRE_ALL=1`.
+fn run<'a>(report: &mut Report, name: &str, groups: impl Iterator<Item = &'a Group>) {
+    let mut tests = shell::cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
+    let mut any = false;
+    for group in groups {
+        if ensure(report, group) {
+            // Of the whole workspace, so that nothing is compiled again with other features.
+            tests.args(["--test", group.test]);
+            any = true;
+        }
+    }
+    if any {
+        report.tests(name, &mut tests);
+    }
+}
+
+/// Builds the parts of a group; whether they are there now.
+pub(crate) fn ensure(report: &mut Report, group: &Group) -> bool {
+    let beds: Vec<String> = group.beds.iter().map(|bed| (*bed).to_owned()).collect();
+    let mut cannot_be_had = None;
+    let passed = report.check(
+        &format!("parts for: {}", group.what),
+        || match testbed::build(&beds) {
+            Err(error) if !all_is_required() && is_of_this_machine(&error) => {
+                cannot_be_had = Some(format!("{error:#}"));
+                Ok(())
+            }
+            other => other,
+        },
+    );
+    match cannot_be_had {
+        Some(reason) => {
+            report.leave_out(group.what, &reason);
+            false
+        }
+        None => passed,
+    }
+}
+
+/// Whether the reason lies in this machine or its network, and not in what we pinned or wrote.
+fn is_of_this_machine(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(
+            PartError::GoMissing(_)
+                | PartError::ProgramMissing { .. }
+                | PartError::DiskLow { .. }
+                | PartError::DiskFull { .. }
+                | PartError::NeedsRoot { .. }
+                | PartError::NoNetwork { .. }
+                | PartError::Refused { .. }
+        )
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use foreshard_testbed::parts;
+
+    use super::*;
+
+    #[test]
+    fn only_what_a_machine_lacks_may_be_left_out() {
+        let missing = anyhow::Error::from(PartError::GoMissing("no pip".to_owned()));
+        assert!(is_of_this_machine(&missing));
+        let unknown = parts::select(&["nonsense".to_owned()]).unwrap_err();
+        assert!(!is_of_this_machine(&unknown.into()));
+        assert!(!is_of_this_machine(&anyhow::anyhow!("a bug")));
+    }
+
+    #[test]
+    fn every_group_has_its_parts_and_its_tests() {
+        for group in CONTROL_PLANE {
+            for bed in group.beds {
+                assert!(parts::select(&[(*bed).to_owned()]).is_ok(), "{bed}");
+            }
+            let file = format!("tests/{}.rs", group.test);
+            let crates = ["crates/testbed", "crates/history"];
+            let found = crates
+                .iter()
+                .any(|folder| shell::root().join(folder).join(&file).is_file());
+            assert!(found, "{file}");
+        }
+    }
+}
