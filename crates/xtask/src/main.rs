@@ -30,7 +30,7 @@ struct Cli {
 enum Task {
     /// Build policies, console and the release binary, and run `foreshard demo ARGS`.
     Demo {
-        /// For `foreshard demo`, such as `--once` or `--speed 50`.
+        /// For `foreshard demo`, such as `--once` or `--speed 1h`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
