@@ -7,12 +7,12 @@
 )]
 
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use foreshard_forecast::Series;
 use foreshard_history::prometheus::{RangeQuery, Source, SourceError};
 use foreshard_history::trace::{self, ReadOptions};
-use foreshard_testbed::{HistorySeries, Prometheus, or_left_out};
+use foreshard_testbed::{Exporter, HistorySeries, Prometheus, or_left_out};
 
 const MINUTE: i64 = 60;
 const DAY_MINUTES: i64 = 24 * 60;
@@ -211,4 +211,29 @@ async fn what_is_no_series_is_told_apart() {
             .unwrap_err();
         assert!(expected(&error), "{promql}: {error}");
     }
+}
+
+#[test]
+fn a_trace_is_played_live() {
+    let Some((mut server, _)) = serve(&[]) else {
+        return;
+    };
+    let values = (1..=6000).map(f64::from).collect();
+    let exporter = Exporter::start("live_load", values, Duration::from_millis(100)).unwrap();
+    server
+        .scrape(&[exporter.address()], Duration::from_millis(200))
+        .unwrap();
+    let mut seen: Vec<f64> = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while seen.len() < 3 {
+        assert!(Instant::now() < deadline, "{seen:?}");
+        let answer = server.api().get("/api/v1/query?query=live_load").unwrap();
+        let value = answer.pointer("/data/result/0/value/1").cloned();
+        let value: Option<f64> = value.and_then(|value| value.as_str()?.parse().ok());
+        if value.is_some() && value != seen.last().copied() {
+            seen.extend(value);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(seen.is_sorted(), "{seen:?}");
 }

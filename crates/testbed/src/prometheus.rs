@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::{BufWriter, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -143,6 +144,26 @@ impl Prometheus {
     /// Its process, to break it.
     pub fn bed_mut(&mut self) -> &mut Bed {
         &mut self.bed
+    }
+
+    /// Has it scrape these addresses of this machine from now on, and no others; it is ready when this returns.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn scrape(&mut self, targets: &[SocketAddr], every: Duration) -> Result<(), Error> {
+        let targets: Vec<String> = targets.iter().map(SocketAddr::to_string).collect();
+        let config = serde_json::json!({
+            "scrape_configs": [{
+                "job_name": "testbed",
+                "scrape_interval": format!("{}ms", every.as_millis()),
+                "scrape_timeout": format!("{}ms", every.as_millis()),
+                "static_configs": [{"targets": targets}],
+            }],
+        });
+        let path = self.bed.folder().join("prometheus.yml");
+        // JSON is YAML as well.
+        fs::write(&path, config.to_string()).map_err(BedError::file(&path))?;
+        self.restart()
     }
 
     /// Ends the server as a crash would and starts it again; it is ready when this returns.

@@ -12,6 +12,15 @@ use foreshard_testbed::kinds::{KINDS, Kind};
 use foreshard_testbed::parts::{self, Part, Progress};
 use foreshard_testbed::{Bed, BedError, Summary, control_plane, home};
 
+/// A line for people or pipes; a reader that has seen enough is no error.
+macro_rules! say {
+    ($($text:tt)*) => {
+        if writeln!(io::stdout(), $($text)*).is_err() {
+            std::process::exit(0);
+        }
+    };
+}
+
 /// Where progress is not overwritten in place, it is said this often.
 const TELL_AGAIN: Duration = Duration::from_secs(30);
 
@@ -73,7 +82,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Status => status(),
         Command::Logs { part, name } => logs(&part, name.as_deref()),
         Command::Kubeconfig { name } => {
-            println!("{}", fact(&chosen(name.as_deref())?, "kubeconfig")?);
+            say!("{}", fact(&chosen(name.as_deref())?, "kubeconfig")?);
             Ok(())
         }
         Command::Shell { name } => shell(&chosen(name.as_deref())?),
@@ -106,7 +115,7 @@ fn list() -> anyhow::Result<()> {
         let last = parts::last_duration(name).map_or_else(String::new, |last| {
             format!(", last built in {:.0} s", last.as_secs_f64())
         });
-        println!(
+        say!(
             "{name:16} {version:12} {state}{last}; for {}",
             beds.join(", ")
         );
@@ -124,9 +133,9 @@ fn up(kind: &str, name: Option<&str>) -> anyhow::Result<()> {
     build(&[kind.name.to_owned()])?;
     let begun = Instant::now();
     let summary = (kind.up)(bed)?.keep()?;
-    println!("ready in {:.1} s", begun.elapsed().as_secs_f64());
+    say!("ready in {:.1} s", begun.elapsed().as_secs_f64());
     show(&summary);
-    println!(
+    say!(
         "end it with `cargo xtask testbed down --name {}`",
         summary.name
     );
@@ -139,14 +148,14 @@ fn down(name: Option<&str>) -> anyhow::Result<()> {
         None => Bed::list().into_iter().map(|bed| bed.name).collect(),
     };
     if names.is_empty() {
-        println!("nothing is up");
+        say!("nothing is up");
     }
     let mut failed = Vec::new();
     for bed in names {
         match Bed::open(&bed).and_then(Bed::down) {
-            Ok(()) => println!("{bed}: ended"),
+            Ok(()) => say!("{bed}: ended"),
             // A test that runs has its bed; only who names it may be told off.
-            Err(error @ BedError::InUse { .. }) if name.is_none() => println!("{error}"),
+            Err(error @ BedError::InUse { .. }) if name.is_none() => say!("{error}"),
             Err(error) => failed.push(error.to_string()),
         }
     }
@@ -159,16 +168,16 @@ fn down(name: Option<&str>) -> anyhow::Result<()> {
 fn status() -> anyhow::Result<()> {
     let beds = Bed::list();
     if beds.is_empty() {
-        println!("nothing is up");
+        say!("nothing is up");
     }
     beds.iter().for_each(show);
-    println!("\nparts in {}:", home::folder().join("parts").display());
+    say!("\nparts in {}:", home::folder().join("parts").display());
     list()
 }
 
 fn show(bed: &Summary) {
     if let Some(damage) = &bed.damage {
-        println!("{} (damaged): {damage}", bed.name);
+        say!("{} (damaged): {damage}", bed.name);
         return;
     }
     let stale = if bed.stale {
@@ -176,19 +185,20 @@ fn show(bed: &Summary) {
     } else {
         ""
     };
-    println!("{} ({}{stale})", bed.name, bed.kind);
+    say!("{} ({}{stale})", bed.name, bed.kind);
     for part in &bed.parts {
         let state = if part.alive { "up" } else { "GONE" };
-        println!(
+        say!(
             "    {:24} {state:4}  process {}",
-            part.name, part.process.pid
+            part.name,
+            part.process.pid
         );
     }
     for (what, port) in &bed.ports {
-        println!("    {what:24} 127.0.0.1:{port}");
+        say!("    {what:24} 127.0.0.1:{port}");
     }
     for (what, value) in &bed.facts {
-        println!("    {what:24} {value}");
+        say!("    {what:24} {value}");
     }
 }
 
@@ -216,7 +226,7 @@ fn shell(bed: &Summary) -> anyhow::Result<()> {
     let kubeconfig = fact(bed, "kubeconfig")?;
     let kubectl = fact(bed, "kubectl")?;
     let shell = env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
-    println!("KUBECONFIG={kubeconfig}; `exit` leaves, the bed stays up");
+    say!("KUBECONFIG={kubeconfig}; `exit` leaves, the bed stays up");
     let environment = control_plane::shell_environment(Path::new(kubeconfig), Path::new(kubectl));
     let status = Process::new(&shell)
         .envs(environment)
@@ -286,14 +296,14 @@ impl Teller {
             .shown
             .is_none_or(|(part, when)| part != progress.part || when.elapsed() >= TELL_AGAIN);
         if progress.done || (due && progress.elapsed > Duration::from_secs(1)) {
-            println!("    {progress}");
+            say!("    {progress}");
             self.shown = Some((progress.part, Instant::now()));
         }
     }
 
     fn end(&mut self) {
         if self.in_place {
-            println!();
+            say!();
             self.in_place = false;
         }
     }
