@@ -121,12 +121,13 @@ mod tests {
         let exporter = exporter.unwrap();
         let api = Api::plain(format!("http://{}", exporter.address()));
         assert_eq!(api.text("/metrics").unwrap(), "# TYPE load gauge\nload 1\n");
-        for (step, seen) in [(3600, Some(1.0)), (1, None)] {
+        // In the first value, in the gap, and beyond the end.
+        for (begun_ms, seen) in [(0, Some(1.0)), (30_500, None), (65_000, None)] {
             let playing = Playing {
                 name: "load".to_owned(),
                 values: vec![1.0, f64::NAN],
-                step: Duration::from_millis(step),
-                begun: Instant::now() - Duration::from_millis(5),
+                step: Duration::from_secs(30),
+                begun: Instant::now() - Duration::from_millis(begun_ms),
             };
             assert_eq!(playing.now(), seen);
         }
