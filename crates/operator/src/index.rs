@@ -1,0 +1,323 @@
+//! Objects of one kind as the cluster has them, kept by a watch.
+//!
+//! A malformed object never stops a watch: it is listed by itself, and what was known of it before stays.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use futures::TryStreamExt as _;
+use futures::pin_mut;
+use kube::api::Api;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
+use kube::{Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::chain;
+
+/// Namespace and name.
+pub(crate) type Key = (String, String);
+
+/// What must hold of a kind that is watched.
+pub(crate) trait Watched:
+    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + PartialEq + Send + Sync + 'static
+{
+}
+impl<K> Watched for K where
+    K: Resource<DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + PartialEq
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// All objects of one kind.
+pub(crate) struct Index<K> {
+    inner: RwLock<Inner<K>>,
+    changed: watch::Sender<u64>,
+    /// Whether two versions of an object differ in what matters here.
+    differ: fn(&K, &K) -> bool,
+    /// Drops what nobody reads here.
+    strip: fn(&mut K),
+    /// Is told of each object that came, changed in what matters, or went.
+    tell: Tell<K>,
+}
+
+type Tell<K> = Box<dyn Fn(&Key, &K) + Send + Sync>;
+
+#[derive(Debug)]
+struct Inner<K> {
+    objects: BTreeMap<Key, Arc<K>>,
+    malformed: BTreeMap<Key, String>,
+    /// While a list is read: what it had so far.
+    listed: Option<Vec<Key>>,
+    synced: bool,
+}
+
+impl<K: Watched> Index<K> {
+    /// Nothing is known yet. `differ` says whether a change matters, so that a status of our own wakes nobody; `strip`
+    /// drops what nobody reads here: thousands of objects take memory; `tell` is called for each change that matters.
+    #[must_use]
+    pub(crate) fn new(
+        differ: fn(&K, &K) -> bool,
+        strip: fn(&mut K),
+        tell: impl Fn(&Key, &K) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            inner: RwLock::new(Inner {
+                objects: BTreeMap::new(),
+                malformed: BTreeMap::new(),
+                listed: None,
+                synced: false,
+            }),
+            changed: watch::Sender::new(0),
+            differ,
+            strip,
+            tell: Box::new(tell),
+        })
+    }
+
+    /// One object.
+    #[must_use]
+    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+        self.read()
+            .objects
+            .get(&(namespace.to_owned(), name.to_owned()))
+            .cloned()
+    }
+
+    /// All objects of a namespace.
+    #[must_use]
+    pub(crate) fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
+        let first = (namespace.to_owned(), String::new());
+        let inner = self.read();
+        let from = inner.objects.range(first..);
+        from.take_while(|((of, _), _)| of == namespace)
+            .map(|(_, it)| Arc::clone(it))
+            .collect()
+    }
+
+    /// Every object.
+    #[must_use]
+    pub(crate) fn all(&self) -> Vec<(Key, Arc<K>)> {
+        let inner = self.read();
+        inner
+            .objects
+            .iter()
+            .map(|(key, it)| (key.clone(), Arc::clone(it)))
+            .collect()
+    }
+
+    /// Objects that cannot be read, and why.
+    #[must_use]
+    pub(crate) fn malformed(&self) -> Vec<(Key, String)> {
+        self.read().malformed.clone().into_iter().collect()
+    }
+
+    /// Whether all objects were seen once.
+    #[must_use]
+    pub(crate) fn is_synced(&self) -> bool {
+        self.read().synced
+    }
+
+    /// Is told of each change that matters.
+    #[must_use]
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Keeps it true until `stop`.
+    pub(crate) async fn keep(
+        self: Arc<Self>,
+        api: Api<DeserializeGuard<K>>,
+        config: watcher::Config,
+        stop: CancellationToken,
+    ) {
+        let stream = watch_objects(api, config).default_backoff();
+        pin_mut!(stream);
+        loop {
+            let event = tokio::select! {
+                () = stop.cancelled() => return,
+                event = stream.try_next() => event,
+            };
+            match event {
+                Ok(Some(event)) => self.take(event),
+                Ok(None) => return,
+                // The stream backs off and goes on by itself.
+                Err(error) => {
+                    tracing::warn!(kind = %K::kind(&()), error = chain(&error), "watch interrupted");
+                }
+            }
+        }
+    }
+
+    /// Takes in one event of the watch.
+    fn take(&self, event: Event<DeserializeGuard<K>>) {
+        let mut changes = Vec::new();
+        let first = {
+            let mut inner = self.write();
+            match event {
+                Event::Init => {
+                    inner.listed = Some(Vec::new());
+                    false
+                }
+                Event::InitApply(guard) => {
+                    let key = key(&guard);
+                    if let Some(listed) = &mut inner.listed {
+                        listed.push(key.clone());
+                    }
+                    changes.extend(inner.apply(key, guard, self.differ, self.strip));
+                    false
+                }
+                Event::InitDone => inner.list_ends(&mut changes),
+                Event::Apply(guard) => {
+                    changes.extend(inner.apply(key(&guard), guard, self.differ, self.strip));
+                    false
+                }
+                Event::Delete(guard) => {
+                    let key = key(&guard);
+                    inner.malformed.remove(&key);
+                    changes.extend(inner.objects.remove(&key).map(|object| (key, object)));
+                    false
+                }
+            }
+        };
+        // Outside of the lock: whoever is told may look things up here.
+        for (key, object) in &changes {
+            (self.tell)(key, object);
+        }
+        if first || !changes.is_empty() {
+            self.changed.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// No section under these locks can panic half way.
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Inner<K>> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Inner<K>> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Watched> Inner<K> {
+    /// The object, if what matters of it has changed.
+    fn apply(
+        &mut self,
+        key: Key,
+        guard: DeserializeGuard<K>,
+        differ: fn(&K, &K) -> bool,
+        strip: fn(&mut K),
+    ) -> Option<(Key, Arc<K>)> {
+        match guard.0 {
+            Ok(mut object) => {
+                // Nobody reads these here, and they are half of the object.
+                object.meta_mut().managed_fields = None;
+                strip(&mut object);
+                let object = Arc::new(object);
+                self.malformed.remove(&key);
+                let old = self.objects.insert(key.clone(), Arc::clone(&object));
+                let matters = old.is_none_or(|old| differ(&old, &object));
+                matters.then_some((key, object))
+            }
+            Err(invalid) => {
+                let kind = K::kind(&());
+                let (namespace, name, error) = (&key.0, &key.1, &invalid.error);
+                tracing::warn!(%kind, namespace, name, error, "malformed object");
+                self.malformed.insert(key, invalid.error);
+                None
+            }
+        }
+    }
+
+    /// What the list did not have is gone. Answers whether this was the first list.
+    fn list_ends(&mut self, gone: &mut Vec<(Key, Arc<K>)>) -> bool {
+        let listed = self.listed.take().unwrap_or_default();
+        let listed: std::collections::BTreeSet<Key> = listed.into_iter().collect();
+        self.malformed.retain(|key, _| listed.contains(key));
+        self.objects.retain(|key, object| {
+            let stays = listed.contains(key);
+            if !stays {
+                gone.push((key.clone(), Arc::clone(object)));
+            }
+            stays
+        });
+        !std::mem::replace(&mut self.synced, true)
+    }
+}
+
+fn key<K: Resource>(object: &K) -> Key {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+#[cfg(test)]
+mod tests {
+    use foreshard_api::v1alpha1::LoadEvent;
+    use kube::core::error_boundary::InvalidObject;
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(name: &str, percent: i32) -> DeserializeGuard<LoadEvent> {
+        let object = json!({
+            "apiVersion": "foreshard.dev/v1alpha1", "kind": "LoadEvent", "metadata": {"name": name, "namespace": "shop"},
+            "spec": {"startTime": "2026-01-01T00:00:00Z", "endTime": "2026-01-02T00:00:00Z", "factorPercent": percent}
+        });
+        DeserializeGuard(Ok(serde_json::from_value(object).unwrap()))
+    }
+
+    fn index() -> Arc<Index<LoadEvent>> {
+        Index::new(|old, new| old.spec != new.spec, |_| {}, |_, _| {})
+    }
+
+    #[test]
+    fn only_what_matters_wakes_and_what_a_list_lacks_is_gone() {
+        let index = index();
+        let changes = || *index.changed.borrow();
+        index.take(Event::Init);
+        index.take(Event::InitApply(event("a", 200)));
+        assert!(!index.is_synced());
+        index.take(Event::InitDone);
+        assert!(index.is_synced());
+        let before = changes();
+        index.take(Event::Apply(event("a", 200)));
+        assert_eq!(changes(), before);
+        index.take(Event::Apply(event("a", 300)));
+        assert_eq!(changes(), before + 1);
+        index.take(Event::Init);
+        index.take(Event::InitApply(event("b", 200)));
+        assert_eq!(
+            index.all().len(),
+            2,
+            "until the list has ended, nothing is taken away"
+        );
+        index.take(Event::InitDone);
+        assert_eq!(index.in_namespace("shop").len(), 1);
+        assert!(index.get("shop", "a").is_none() && index.in_namespace("sho").is_empty());
+    }
+
+    #[test]
+    fn a_malformed_object_keeps_what_was_known() {
+        let index = index();
+        index.take(Event::Apply(event("a", 200)));
+        let metadata = event("a", 1).0.unwrap().metadata;
+        let broken = DeserializeGuard(Err(InvalidObject {
+            error: "invalid type".to_owned(),
+            metadata,
+        }));
+        index.take(Event::Apply(broken));
+        assert_eq!(index.get("shop", "a").unwrap().spec.factor_percent, 200);
+        assert_eq!(index.malformed().len(), 1);
+        index.take(Event::Apply(event("a", 300)));
+        assert!(index.malformed().is_empty());
+    }
+}

@@ -1,0 +1,304 @@
+//! Which of the replicas may write: the holder of a `coordination.k8s.io` Lease.
+//!
+//! All replicas observe and decide; only the holder writes. The transition is a pure function; the loop around it talks
+//! to the API server. A claim that could not be renewed in time is over *here* before it is over for the others: the
+//! writer stops after [`RENEW_DEADLINE`], others wait for [`DURATION`].
+
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Api, ObjectMeta, PostParams};
+use kube::{Client, ResourceExt};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::chain;
+
+/// How long a claim holds without being renewed.
+pub(crate) const DURATION: Duration = Duration::from_secs(15);
+/// After so long without a renewal the holder stops writing.
+pub(crate) const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+/// Between two renewals: ten writes a minute.
+const RENEW_EVERY: Duration = Duration::from_secs(6);
+/// Between two looks of those who wait.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+/// One request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Whether this process may write. Cheap to copy and to ask.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    until: watch::Receiver<Option<Instant>>,
+}
+
+impl Claim {
+    /// A claim that always holds, for tests and for a single process without a lease.
+    #[must_use]
+    pub(crate) fn always() -> Self {
+        let far = Instant::now() + Duration::from_secs(100 * 365 * 86_400);
+        Self {
+            until: watch::channel(Some(far)).1,
+        }
+    }
+
+    /// Whether writing is allowed at this moment.
+    #[must_use]
+    pub(crate) fn holds(&self) -> bool {
+        self.until
+            .borrow()
+            .is_some_and(|until| Instant::now() < until)
+    }
+}
+
+/// What is known of the lease, by the local clock: clocks of other machines are never compared with ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Known {
+    holder: String,
+    renewed: Option<MicroTime>,
+    version: Option<String>,
+    /// When this content was first seen here.
+    seen: Option<Instant>,
+}
+
+impl Known {
+    /// Takes in what was read at `now`.
+    fn read(&mut self, lease: Option<&Lease>, now: Instant) {
+        let spec = lease
+            .and_then(|lease| lease.spec.clone())
+            .unwrap_or_default();
+        let (holder, renewed) = (spec.holder_identity.unwrap_or_default(), spec.renew_time);
+        if self.seen.is_none() || self.holder != holder || self.renewed != renewed {
+            self.seen = Some(now);
+        }
+        self.version = lease.and_then(ResourceExt::resource_version);
+        self.holder = holder;
+        self.renewed = renewed;
+    }
+
+    /// Whether `me` may take or renew it at `now`.
+    fn is_free(&self, me: &str, now: Instant) -> bool {
+        self.holder.is_empty()
+            || self.holder == me
+            || self
+                .seen
+                .is_some_and(|seen| now.duration_since(seen) >= DURATION)
+    }
+}
+
+/// The lease of one deployment.
+pub(crate) struct Keeper {
+    api: Api<Lease>,
+    name: String,
+    me: String,
+    known: Known,
+    until: watch::Sender<Option<Instant>>,
+}
+
+impl Keeper {
+    /// Keeps the lease `name` for the replica `me` once [`Keeper::run`] runs.
+    #[must_use]
+    pub(crate) fn new(client: Client, namespace: &str, name: &str, me: &str) -> (Self, Claim) {
+        let (until, receiver) = watch::channel(None);
+        let keeper = Self {
+            api: Api::namespaced(client, namespace),
+            name: name.to_owned(),
+            me: me.to_owned(),
+            known: Known::default(),
+            until,
+        };
+        (keeper, Claim { until: receiver })
+    }
+
+    /// Claims and renews until `stop`, then releases. A process that cannot ask goes on trying; its claim ends by
+    /// itself.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        loop {
+            let attempt = Instant::now();
+            match tokio::time::timeout(REQUEST_TIMEOUT, self.attempt()).await {
+                Ok(Ok(true)) => self.holds(Some(attempt + RENEW_DEADLINE)),
+                Ok(Ok(false)) => self.holds(None),
+                Ok(Err(error)) => tracing::warn!(error = chain(&error), "lease not renewed"),
+                Err(_) => {
+                    tracing::warn!("lease not renewed: the API server did not answer in time")
+                }
+            }
+            let holding = self.until.borrow().is_some();
+            let pause = if holding { RENEW_EVERY } else { WATCH_EVERY };
+            // Half of the deadline is left for trying again soon after a failure.
+            let failing = holding
+                && self
+                    .until
+                    .borrow()
+                    .is_some_and(|until| until < attempt + RENEW_DEADLINE);
+            let pause = if failing { WATCH_EVERY } else { pause };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        self.release().await;
+    }
+
+    fn holds(&self, until: Option<Instant>) {
+        let before = self.until.borrow().is_some();
+        if before != until.is_some() {
+            let gained = until.is_some();
+            tracing::info!(
+                lease = self.name,
+                identity = self.me,
+                gained,
+                "claim changed"
+            );
+        }
+        if before || until.is_some() {
+            self.until.send_replace(until);
+        }
+    }
+
+    /// Whether the lease is ours now.
+    async fn attempt(&mut self) -> kube::Result<bool> {
+        let found = self.api.get_opt(&self.name).await?;
+        let now = Instant::now();
+        self.known.read(found.as_ref(), now);
+        if !self.known.is_free(&self.me, now) {
+            return Ok(false);
+        }
+        let lease = self.ours(found);
+        let parameters = PostParams::default();
+        // Both are refused when somebody else was faster.
+        let written = if lease.resource_version().is_some() {
+            self.api.replace(&self.name, &parameters, &lease).await
+        } else {
+            self.api.create(&parameters, &lease).await
+        };
+        match written {
+            Ok(lease) => {
+                self.known.read(Some(&lease), Instant::now());
+                Ok(true)
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn ours(&self, found: Option<Lease>) -> Lease {
+        let now = MicroTime(Timestamp::now());
+        let old = found
+            .clone()
+            .and_then(|lease| lease.spec)
+            .unwrap_or_default();
+        let is_new = old.holder_identity.as_deref() != Some(&self.me);
+        Lease {
+            metadata: found.map_or_else(
+                || ObjectMeta {
+                    name: Some(self.name.clone()),
+                    ..ObjectMeta::default()
+                },
+                |lease| ObjectMeta {
+                    managed_fields: None,
+                    ..lease.metadata
+                },
+            ),
+            spec: Some(LeaseSpec {
+                holder_identity: Some(self.me.clone()),
+                lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+                acquire_time: if is_new {
+                    Some(now.clone())
+                } else {
+                    old.acquire_time
+                },
+                renew_time: Some(now),
+                lease_transitions: Some(old.lease_transitions.unwrap_or(0) + i32::from(is_new)),
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+
+    /// Lets others in at once. Nothing is written any more when this is called.
+    async fn release(&mut self) {
+        let held = self.until.send_replace(None).is_some();
+        if !held {
+            return;
+        }
+        let release = async {
+            let Some(mut lease) = self.api.get_opt(&self.name).await? else {
+                return Ok(());
+            };
+            if lease
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.holder_identity.as_deref())
+                != Some(&self.me)
+            {
+                return Ok(());
+            }
+            if let Some(spec) = &mut lease.spec {
+                spec.holder_identity = Some(String::new());
+            }
+            lease.metadata.managed_fields = None;
+            self.api
+                .replace(&self.name, &PostParams::default(), &lease)
+                .await
+                .map(drop)
+        };
+        match tokio::time::timeout(REQUEST_TIMEOUT, release).await {
+            Ok(Ok(())) => tracing::info!(lease = self.name, "lease released"),
+            Ok(Err(error)) => tracing::warn!(error = chain(&error), "lease not released"),
+            Err(_) => tracing::warn!("lease not released: the API server did not answer in time"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn switch() -> (watch::Sender<Option<Instant>>, Claim) {
+        let (until, receiver) = watch::channel(None);
+        (until, Claim { until: receiver })
+    }
+
+    fn lease(holder: &str, renewed: i64) -> Lease {
+        Lease {
+            metadata: ObjectMeta::default(),
+            spec: Some(LeaseSpec {
+                holder_identity: Some(holder.to_owned()),
+                renew_time: Some(MicroTime(Timestamp::from_second(renewed).unwrap())),
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_free_only_when_nobody_renews_it() {
+        let mut known = Known::default();
+        known.read(None, Instant::now());
+        assert!(known.is_free("a", Instant::now()));
+        // A renewal is recognised by its change, whatever the other clock says.
+        for beat in 0..5 {
+            known.read(Some(&lease("b", beat)), Instant::now());
+            assert!(!known.is_free("a", Instant::now()) && known.is_free("b", Instant::now()));
+            tokio::time::advance(DURATION - Duration::from_secs(1)).await;
+            assert!(!known.is_free("a", Instant::now()));
+        }
+        known.read(Some(&lease("b", 4)), Instant::now());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(known.is_free("a", Instant::now()));
+        known.read(Some(&lease("", 9)), Instant::now());
+        assert!(known.is_free("a", Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_ends_by_itself_before_others_may_take_it() {
+        const { assert!(RENEW_DEADLINE.as_secs() < DURATION.as_secs()) };
+        let (until, claim) = switch();
+        assert!(!claim.holds());
+        until.send_replace(Some(Instant::now() + RENEW_DEADLINE));
+        assert!(claim.holds());
+        tokio::time::advance(RENEW_DEADLINE).await;
+        assert!(!claim.holds());
+    }
+}

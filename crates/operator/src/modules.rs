@@ -1,0 +1,195 @@
+//! Policy modules that are loaded: those that come with the binary, and those of `PolicyModule` objects.
+//!
+//! What was loaded once stays usable until something better is: a module that is deleted, or replaced by one that is
+//! refused, goes on deciding for those who are bound to it, and they say so.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use foreshard_api::v1alpha1::ModuleRef;
+use foreshard_policy::{Host, Module, Refusal, Tier};
+
+use crate::index::Key;
+use crate::wakes::Wakes;
+
+/// Before the names of modules that come with the binary.
+pub(crate) const BUILTIN_PREFIX: &str = "builtin-";
+/// The policy that decides where none is named.
+pub(crate) const DEFAULT: &str = "builtin-forecast-headroom";
+
+/// What is known of one module.
+#[derive(Clone, Debug)]
+struct Entry {
+    /// The newest that could be loaded.
+    module: Option<Arc<Module>>,
+    /// What the object names now, and why it is not the one above.
+    refused: Option<String>,
+    exists: bool,
+}
+
+/// All modules.
+pub(crate) struct Modules {
+    host: Arc<Host>,
+    builtin: BTreeMap<String, Arc<Module>>,
+    by_key: RwLock<BTreeMap<Key, Entry>>,
+    wakes: Arc<Wakes>,
+}
+
+/// A module that a policy names.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    /// What runs.
+    pub(crate) module: Arc<Module>,
+    /// Why it is not what was asked for.
+    pub(crate) but: Option<Trouble>,
+}
+
+/// Why a module is not there, or not the one that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// The condition's reason.
+    pub(crate) reason: &'static str,
+    /// And a sentence.
+    pub(crate) message: String,
+}
+
+impl Modules {
+    /// Loads the modules that come with the binary: name and bytes of each.
+    ///
+    /// # Errors
+    /// When one of them cannot be loaded.
+    pub(crate) fn new(
+        host: &Arc<Host>,
+        builtin: &[(&str, &[u8])],
+        wakes: &Arc<Wakes>,
+    ) -> Result<Arc<Self>, Refusal> {
+        let load = |(name, bytes): &(&str, &[u8])| {
+            let module = host.load(bytes, Tier::Standard)?;
+            Ok((format!("{BUILTIN_PREFIX}{name}"), module))
+        };
+        Ok(Arc::new(Self {
+            host: Arc::clone(host),
+            builtin: builtin.iter().map(load).collect::<Result<_, Refusal>>()?,
+            by_key: RwLock::default(),
+            wakes: Arc::clone(wakes),
+        }))
+    }
+
+    /// The host that runs them.
+    #[must_use]
+    pub(crate) fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+
+    /// The module that a policy of `namespace` names.
+    ///
+    /// # Errors
+    /// When there is none that could decide.
+    pub(crate) fn find(&self, namespace: &str, wanted: &ModuleRef) -> Result<Found, Trouble> {
+        let trouble = |reason, message: String| Trouble { reason, message };
+        let name = &wanted.name;
+        let found = match self.builtin.get(name) {
+            Some(module) => Found {
+                module: Arc::clone(module),
+                but: None,
+            },
+            None if name.starts_with(BUILTIN_PREFIX) => {
+                let names: Vec<&str> = self.builtin.keys().map(String::as_str).collect();
+                let message = format!("there is no {name}; there are {}", names.join(", "));
+                return Err(trouble("ModuleNotFound", message));
+            }
+            None => self.uploaded(namespace, name)?,
+        };
+        let other = wanted
+            .digest
+            .as_deref()
+            .filter(|digest| *digest != found.module.digest());
+        match other {
+            None => Ok(found),
+            Some(digest) => {
+                let message = format!(
+                    "module {name} has {} and not {digest}, which spec.policies names",
+                    found.module.digest()
+                );
+                Err(trouble("DigestMismatch", message))
+            }
+        }
+    }
+
+    fn uploaded(&self, namespace: &str, name: &str) -> Result<Found, Trouble> {
+        let missing = || Trouble {
+            reason: "ModuleNotFound",
+            message: format!(
+                "there is no PolicyModule {name} in this namespace: `foreshard policy push FILE.wasm --name {name} -n {namespace}`"
+            ),
+        };
+        let by_key = self.by_key.read().unwrap_or_else(PoisonError::into_inner);
+        let entry = by_key
+            .get(&(namespace.to_owned(), name.to_owned()))
+            .ok_or_else(missing)?;
+        let but = match (&entry.refused, entry.exists) {
+            (Some(why), true) => Some(Trouble {
+                reason: "ModuleRefused",
+                message: format!("module {name}: {why}"),
+            }),
+            (_, false) => Some(missing()),
+            (None, true) => None,
+        };
+        match (&entry.module, but) {
+            (Some(module), but) => Ok(Found {
+                module: Arc::clone(module),
+                but: but.map(|trouble| Trouble {
+                    message: format!("{}; the last good one goes on deciding", trouble.message),
+                    ..trouble
+                }),
+            }),
+            (None, but) => Err(but.unwrap_or_else(missing)),
+        }
+    }
+
+    /// Takes in what came of loading the module of an object.
+    pub(crate) fn put(&self, key: Key, loaded: Result<Arc<Module>, String>) {
+        let namespace = key.0.clone();
+        {
+            let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
+            let entry = by_key.entry(key).or_insert(Entry {
+                module: None,
+                refused: None,
+                exists: true,
+            });
+            entry.exists = true;
+            match loaded {
+                Ok(module) => {
+                    entry.module = Some(module);
+                    entry.refused = None;
+                }
+                Err(why) => entry.refused = Some(why),
+            }
+        }
+        self.wakes.namespace(&namespace);
+    }
+
+    /// The object of a module is gone.
+    pub(crate) fn remove(&self, key: &Key) {
+        {
+            let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(entry) = by_key.get_mut(key) {
+                entry.exists = false;
+            }
+        }
+        self.wakes.namespace(&key.0);
+    }
+
+    /// Loads a component in the tier that it fits. Blocks, perhaps for seconds.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub(crate) fn load(&self, component: &[u8]) -> Result<Arc<Module>, Refusal> {
+        match self.host.load(component, Tier::Standard) {
+            Err(Refusal::TooLarge { .. } | Refusal::TooComplex { .. }) => {
+                self.host.load(component, Tier::Interpreter)
+            }
+            other => other,
+        }
+    }
+}

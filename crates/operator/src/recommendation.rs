@@ -1,0 +1,271 @@
+//! A decision as a `ScalingRecommendation`, and when one is worth recording. Pure.
+
+use std::collections::VecDeque;
+
+use foreshard_api::v1alpha1::{
+    ActionType, Counterfactual, Explanation, Mode, PlanStep, ScalingRecommendationSpec, TargetRef,
+};
+use foreshard_api::{Quantity, sha256, time};
+use foreshard_decide::{DecisionRecord, PartExplanation};
+
+/// Most recommendations of one policy in an hour.
+pub(crate) const PER_HOUR_MAX: usize = 6;
+/// Most recommendations that are kept of one policy.
+pub(crate) const KEPT_MAX: usize = 20;
+/// Seconds after which a recommendation that nobody approved is void.
+pub(crate) const EXPIRY_SECONDS: i64 = 1800;
+const HOUR_SECONDS: i64 = 3600;
+
+/// What was recorded of one policy, so that not everything is recorded again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ration {
+    /// When, oldest first.
+    recorded: VecDeque<i64>,
+    last: Option<Worth>,
+}
+
+/// What makes one decision different from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Worth {
+    to: u32,
+    clamps: Vec<&'static str>,
+    mode: Mode,
+}
+
+impl Ration {
+    /// Whether this decision is to be recorded at `now`; it is taken to be, if so. A plan that changes nothing is worth
+    /// nothing; the same plan is recorded again only once it has expired; six an hour is the most.
+    pub(crate) fn take(&mut self, now: i64, part: &PartExplanation, mode: Mode) -> bool {
+        if part.wanted == part.before {
+            self.last = None;
+            return false;
+        }
+        while self
+            .recorded
+            .front()
+            .is_some_and(|at| now - at >= HOUR_SECONDS)
+        {
+            self.recorded.pop_front();
+        }
+        let worth = Worth {
+            to: part.wanted,
+            clamps: part.clamps.iter().map(|clamp| clamp.guard.name()).collect(),
+            mode,
+        };
+        let fresh = self
+            .recorded
+            .back()
+            .is_some_and(|at| now - at < EXPIRY_SECONDS);
+        if (fresh && self.last.as_ref() == Some(&worth)) || self.recorded.len() >= PER_HOUR_MAX {
+            return false;
+        }
+        self.recorded.push_back(now);
+        self.last = Some(worth);
+        true
+    }
+}
+
+/// The recommendation that says what `record` decided.
+#[must_use]
+pub(crate) fn spec(
+    policy: &str,
+    target: &TargetRef,
+    mode: Mode,
+    record: &DecisionRecord,
+    part: &PartExplanation,
+    notes: &[String],
+) -> ScalingRecommendationSpec {
+    let now = record.context.now as i64;
+    let plan = plan(part);
+    ScalingRecommendationSpec {
+        policy_name: policy.to_owned(),
+        digest: digest(target, &plan),
+        target_ref: target.clone(),
+        mode,
+        issued_time: time::from_unix(now),
+        expiry_time: time::from_unix(now + EXPIRY_SECONDS),
+        plan,
+        explanation: explanation(record, part, notes),
+        counterfactual: Counterfactual {
+            replicas: signed(part.without_forecast),
+            summary: format!(
+                "without the forecast, HPA's rule would ask for {} replicas",
+                part.without_forecast
+            ),
+        },
+        approval: None,
+    }
+}
+
+/// What is to be done, in order.
+#[must_use]
+pub(crate) fn plan(part: &PartExplanation) -> Vec<PlanStep> {
+    vec![PlanStep {
+        kind: ActionType::Replicas,
+        from: signed(part.before),
+        to: signed(part.wanted),
+        reason: short(&part.summary, 1024),
+    }]
+}
+
+/// Digest of a target and a plan: what an approval names.
+#[must_use]
+pub(crate) fn digest(target: &TargetRef, plan: &[PlanStep]) -> String {
+    // Only what is done counts, not how it is explained.
+    let steps: Vec<_> = plan
+        .iter()
+        .map(|step| (step.kind, step.from, step.to))
+        .collect();
+    let text = serde_json::to_vec(&(target, steps)).unwrap_or_default();
+    sha256(&text)
+}
+
+fn explanation(record: &DecisionRecord, part: &PartExplanation, notes: &[String]) -> Explanation {
+    let lines = |all: &mut dyn Iterator<Item = String>| {
+        all.take(16)
+            .map(|line| short(&line, 512))
+            .collect::<Vec<_>>()
+    };
+    let show = |value: f64| Quantity::show(value);
+    let mut inputs = part.inputs.iter().map(|it| {
+        let seen = it.seen.map_or("unknown".to_owned(), show);
+        let quality = format!("{:?}", it.quality).to_lowercase();
+        format!(
+            "{}: {seen}, {quality}, {} s old, {} a replica",
+            it.signal,
+            show(it.age.round()),
+            show(it.per_replica)
+        )
+    });
+    let mut forecasts = part.forecasts.iter().map(|it| {
+        let acted = if it.acted { "acted" } else { "did not act" };
+        let mut line = format!(
+            "{}: at most {} at level {} from {} s for {} s; {acted}; skill {}",
+            it.signal,
+            show(it.peak),
+            show(it.level),
+            show(it.lead),
+            show(it.window),
+            show(it.skill)
+        );
+        for reason in &it.reasons {
+            line.push_str("; ");
+            line.push_str(reason);
+        }
+        line
+    });
+    let mut verdicts = record.explanation.verdicts.iter().map(|it| {
+        let asked = part.asks.iter().find(|ask| ask.policy == it.policy);
+        match asked {
+            Some(ask) => format!("{}: {} replicas: {}", it.policy, ask.count, ask.reason),
+            None => format!("{}: no opinion: {}", it.policy, it.reason),
+        }
+    });
+    let mut clamps = part.clamps.iter().map(|it| {
+        format!(
+            "{}: {} to {}: {}",
+            it.guard.name(),
+            it.from,
+            it.to,
+            it.reason
+        )
+    });
+    let mut findings = record
+        .explanation
+        .findings
+        .iter()
+        .map(|it| it.message.clone());
+    let mut notes = notes.iter().cloned();
+    let mut clamped = lines(&mut clamps);
+    clamped.extend(lines(&mut findings));
+    clamped.truncate(16);
+    Explanation {
+        summary: short(&part.summary, 1024),
+        inputs: lines(&mut inputs),
+        forecasts: lines(&mut forecasts),
+        verdicts: lines(&mut verdicts),
+        clamps: clamped,
+        known_future: lines(&mut notes),
+    }
+}
+
+fn signed(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+fn short(text: &str, chars: usize) -> String {
+    if text.chars().count() <= chars {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(chars - 1).collect();
+    cut.push('…');
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use foreshard_decide::Floors;
+
+    use super::*;
+
+    fn part(before: u32, wanted: u32) -> PartExplanation {
+        PartExplanation {
+            part: String::new(),
+            action: "replicas".to_owned(),
+            before,
+            wanted,
+            without_forecast: before,
+            inputs: Vec::new(),
+            forecasts: Vec::new(),
+            floors: Floors {
+                reactive: 1,
+                live: 1,
+                in_force: 1,
+                rule: "live".to_owned(),
+                reason: String::new(),
+            },
+            asks: Vec::new(),
+            combined: wanted,
+            clamps: Vec::new(),
+            summary: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_changes_nothing_or_was_said_is_not_recorded() {
+        let mut ration = Ration::default();
+        assert!(!ration.take(0, &part(3, 3), Mode::Observe));
+        assert!(ration.take(0, &part(3, 5), Mode::Observe));
+        assert!(!ration.take(60, &part(3, 5), Mode::Observe));
+        assert!(ration.take(120, &part(3, 5), Mode::Approve));
+        assert!(ration.take(EXPIRY_SECONDS + 120, &part(3, 5), Mode::Approve));
+    }
+
+    #[test]
+    fn six_an_hour_are_the_most() {
+        let mut ration = Ration::default();
+        let taken = (0..60)
+            .filter(|&minute| ration.take(minute * 60, &part(3, 4 + minute as u32), Mode::Observe));
+        assert_eq!(taken.count(), PER_HOUR_MAX);
+        assert!(ration.take(HOUR_SECONDS, &part(3, 99), Mode::Observe));
+    }
+
+    #[test]
+    fn the_digest_is_of_what_is_done() {
+        let target = TargetRef {
+            api_version: "apps/v1".to_owned(),
+            kind: "Deployment".to_owned(),
+            name: "web".to_owned(),
+        };
+        let step = |to, reason: &str| PlanStep {
+            kind: ActionType::Replicas,
+            from: 3,
+            to,
+            reason: reason.to_owned(),
+        };
+        let digest = |step| super::digest(&target, &[step]);
+        assert_eq!(digest(step(5, "a")), digest(step(5, "b")));
+        assert_ne!(digest(step(5, "a")), digest(step(6, "a")));
+        assert_eq!(digest(step(5, "a")).len(), 71);
+    }
+}

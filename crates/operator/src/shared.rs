@@ -1,0 +1,215 @@
+//! What all workers share.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use foreshard_api::v1alpha1::{
+    Counterfactual, Explanation, LoadEvent, ScalingOverride, ScalingPolicy, ScalingRecommendation,
+    TargetRef,
+};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::runtime::events::{Event, EventType, Recorder};
+use kube::{Client, Resource as _, ResourceExt as _};
+use tokio::sync::Semaphore;
+
+use crate::breaker::Slots;
+use crate::error::chain;
+use crate::index::Index;
+use crate::lease::Claim;
+use crate::metrics::Metrics;
+use crate::modules::Modules;
+use crate::publish::Publisher;
+use crate::sources::Sources;
+use crate::status::Drifts;
+use crate::store::Store;
+use crate::target::{Targets, in_time};
+use crate::wakes::Wakes;
+
+/// What all workers share.
+pub(crate) struct Shared {
+    /// To the API server.
+    pub(crate) client: Client,
+    /// The operator's own namespace.
+    pub(crate) namespace: String,
+    /// Who is to look again.
+    pub(crate) wakes: Arc<Wakes>,
+    /// Objects that are watched.
+    pub(crate) indexes: Indexes,
+    /// What is scaled.
+    pub(crate) targets: Targets,
+    /// Where load is asked for.
+    pub(crate) sources: Arc<Sources>,
+    /// Who decides.
+    pub(crate) modules: Arc<Modules>,
+    /// Whether this replica writes.
+    pub(crate) claim: Claim,
+    /// Targets that shrink at the same time.
+    pub(crate) slots: Slots,
+    /// Writes of drifting numbers.
+    pub(crate) drifts: Drifts,
+    /// Evaluations at the same time.
+    pub(crate) evaluations: Arc<Semaphore>,
+    /// Events.
+    pub(crate) recorder: Recorder,
+    /// The HTTP API.
+    pub(crate) publisher: Publisher,
+    /// What outlives the process.
+    pub(crate) store: Store,
+    /// Our own metrics.
+    pub(crate) metrics: Metrics,
+}
+
+/// Objects that are watched.
+pub(crate) struct Indexes {
+    /// Policies.
+    pub(crate) policies: Arc<Index<ScalingPolicy>>,
+    /// Overrides.
+    pub(crate) overrides: Arc<Index<ScalingOverride>>,
+    /// Events to come.
+    pub(crate) events: Arc<Index<LoadEvent>>,
+    /// Recommendations, without their explanations.
+    pub(crate) recommendations: Arc<Index<ScalingRecommendation>>,
+    /// Other autoscalers.
+    pub(crate) autoscalers: Arc<Index<HorizontalPodAutoscaler>>,
+    /// The kill switch alone.
+    pub(crate) kill_switch: Arc<Index<ConfigMap>>,
+}
+
+impl Indexes {
+    /// Nothing is known yet; whoever something may matter to is woken by `wakes`.
+    #[must_use]
+    pub(crate) fn new(wakes: &Arc<Wakes>) -> Self {
+        let wakes = || Arc::clone(wakes);
+        let (own, overrides, events, approvals, others, switch) =
+            (wakes(), wakes(), wakes(), wakes(), wakes(), wakes());
+        Self {
+            policies: Index::new(
+                |old, new| {
+                    old.spec != new.spec || old.metadata.annotations != new.metadata.annotations
+                },
+                |_| {},
+                move |key, _| own.policy(key),
+            ),
+            overrides: Index::new(
+                |old, new| old.spec != new.spec,
+                |_| {},
+                move |key, it| overrides.policy(&(key.0.clone(), it.spec.policy_name.clone())),
+            ),
+            events: Index::new(
+                |old, new| old.spec != new.spec,
+                |_| {},
+                move |key, _| events.namespace(&key.0),
+            ),
+            recommendations: Index::new(
+                |old, new| old.spec.approval != new.spec.approval,
+                |object| {
+                    object.spec.explanation = Explanation::default();
+                    object.spec.counterfactual = Counterfactual::default();
+                    if let Some(status) = &mut object.status {
+                        status.conditions.clear();
+                    }
+                },
+                move |key, it| {
+                    // One that is new was made by ourselves.
+                    if it.spec.approval.is_some() {
+                        approvals.policy(&(key.0.clone(), it.spec.policy_name.clone()));
+                    }
+                },
+            ),
+            autoscalers: Index::new(
+                |old, new| old.spec != new.spec,
+                |object| {
+                    object.status = None;
+                    object.metadata.annotations = None;
+                },
+                move |key, _| others.namespace(&key.0),
+            ),
+            kill_switch: Index::new(
+                |old, new| old.data != new.data,
+                |_| {},
+                move |_, _| switch.all(),
+            ),
+        }
+    }
+
+    /// Whether everything was seen once that decisions rest on.
+    #[must_use]
+    pub(crate) fn waits_for(&self) -> Option<&'static str> {
+        let all = [
+            ("scalingpolicies", self.policies.is_synced()),
+            ("scalingoverrides", self.overrides.is_synced()),
+            ("loadevents", self.events.is_synced()),
+            ("scalingrecommendations", self.recommendations.is_synced()),
+            ("the kill switch", self.kill_switch.is_synced()),
+        ];
+        all.into_iter()
+            .find(|(_, synced)| !synced)
+            .map(|(what, _)| what)
+    }
+
+    /// Name of the HorizontalPodAutoscaler that scales the target, and whether KEDA made it.
+    #[must_use]
+    pub(crate) fn autoscaler_of(&self, namespace: &str, target: &TargetRef) -> Option<String> {
+        let group = |version: &str| {
+            version
+                .split_once('/')
+                .map_or("", |(group, _)| group)
+                .to_owned()
+        };
+        let all = self.autoscalers.in_namespace(namespace);
+        let own = all.iter().find(|it| {
+            let Some(spec) = &it.spec else { return false };
+            let of = &spec.scale_target_ref;
+            let version = of.api_version.as_deref().unwrap_or_default();
+            of.kind == target.kind
+                && of.name == target.name
+                && group(version) == group(&target.api_version)
+        })?;
+        Some(own.name_any())
+    }
+
+    /// Whether acting is stopped for all.
+    #[must_use]
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.kill_switch.all().iter().any(|(_, it)| {
+            let value = it.data.as_ref().and_then(|data| data.get("paused"));
+            value.is_some_and(|value| value.trim() == "true")
+        })
+    }
+}
+
+impl Shared {
+    /// Tells people of a change, on the policy. Events that cannot be written are only logged.
+    pub(crate) async fn tell(
+        &self,
+        policy: &ScalingPolicy,
+        kind: EventType,
+        reason: &str,
+        note: String,
+    ) {
+        if !self.claim.holds() {
+            return;
+        }
+        let event = Event {
+            type_: kind,
+            reason: reason.to_owned(),
+            note: Some(note.chars().take(1000).collect()),
+            action: "Scaling".to_owned(),
+            secondary: None,
+        };
+        let about = policy.object_ref(&());
+        if let Err(error) = in_time(self.recorder.publish(&event, &about)).await {
+            tracing::warn!(error = chain(&error), reason, "event not written");
+        }
+    }
+}
+
+/// Unix seconds now.
+#[must_use]
+pub(crate) fn unix_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
+}

@@ -1,0 +1,345 @@
+//! The Prometheus servers that are asked: one collector for each source.
+//!
+//! A `PrometheusSource` gets nothing of ours: its credentials are those of Secrets in its own namespace. A source that
+//! the administrator configured is shared by the namespaces that may use it, one collector for each, with the matcher
+//! that keeps them apart put into every query.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use foreshard_api::sha256;
+use foreshard_api::v1alpha1::{
+    PrometheusSource, PrometheusSourceSpec, SecretKeyRef, SourceKind, SourceRef,
+};
+use foreshard_history::collector::{
+    Auth, ClientCertificate, Collector, Enforced, Secret, SourceConfig, Tls, Verification, Watch,
+};
+use k8s_openapi::api::core::v1::Secret as SecretObject;
+use kube::api::Api;
+use kube::{Client, ResourceExt as _};
+use serde::Deserialize;
+
+use crate::error::refusal;
+use crate::index::{Index, Key};
+use crate::modules::Trouble;
+use crate::target::in_time;
+use crate::wakes::Wakes;
+
+/// What is asked of each source to see whether it answers.
+const PROBE: &str = "vector(1)";
+
+/// A source that the administrator configured.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OperatorSource {
+    /// By which policies name it.
+    pub name: String,
+    /// Its address.
+    pub url: String,
+    /// Namespaces whose policies may use it; `*` stands for all.
+    pub allowed_namespaces: Vec<String>,
+    /// Label that every query is narrowed to the policy's own namespace by, such as `namespace`. Without it, whoever may
+    /// use the source can read all of it.
+    #[serde(default)]
+    pub enforced_namespace_label: Option<String>,
+    /// File with a bearer token.
+    #[serde(default)]
+    pub bearer_token_file: Option<std::path::PathBuf>,
+    /// File with certificates that are trusted, PEM.
+    #[serde(default)]
+    pub ca_file: Option<std::path::PathBuf>,
+    /// Most queries in a minute, for each namespace.
+    #[serde(default)]
+    pub queries_per_minute_max: Option<u32>,
+}
+
+/// A collector and what it was made of.
+#[derive(Clone)]
+struct Entry {
+    fingerprint: String,
+    made: Result<Arc<Made>, Trouble>,
+}
+
+/// A collector with its probe.
+pub(crate) struct Made {
+    /// Collects.
+    pub collector: Collector,
+    /// Whether it answers at all.
+    pub probe: Watch,
+}
+
+type SourceKey = (String, SourceRef);
+
+/// All sources.
+pub(crate) struct Sources {
+    client: Client,
+    objects: Arc<Index<PrometheusSource>>,
+    configured: BTreeMap<String, OperatorSource>,
+    poll_every: Duration,
+    entries: Mutex<BTreeMap<SourceKey, Entry>>,
+    wakes: Arc<Wakes>,
+}
+
+impl Sources {
+    /// The objects of `objects`, and those that were `configured`.
+    #[must_use]
+    pub(crate) fn new(
+        client: Client,
+        objects: Arc<Index<PrometheusSource>>,
+        configured: Vec<OperatorSource>,
+        poll_every: Duration,
+        wakes: &Arc<Wakes>,
+    ) -> Arc<Self> {
+        let by_name = configured
+            .into_iter()
+            .map(|source| (source.name.clone(), source));
+        Arc::new(Self {
+            client,
+            objects,
+            configured: by_name.collect(),
+            poll_every,
+            entries: Mutex::default(),
+            wakes: Arc::clone(wakes),
+        })
+    }
+
+    /// The collector of a source that a policy of `namespace` names.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) async fn find(
+        &self,
+        namespace: &str,
+        source: &SourceRef,
+    ) -> Result<Arc<Made>, Trouble> {
+        let key = (namespace.to_owned(), source.clone());
+        let known = self.entries().get(&key).map(|entry| entry.made.clone());
+        match known {
+            Some(made) => made,
+            None => self.make(key).await,
+        }
+    }
+
+    /// Looks at every source anew: objects may have changed, and Secrets.
+    pub(crate) async fn refresh(&self) {
+        let keys: Vec<SourceKey> = self.entries().keys().cloned().collect();
+        for key in keys {
+            // What is wrong is told to those who ask for it.
+            let _ = self.make(key).await;
+        }
+    }
+
+    /// The collectors that there are: namespace, name and collector of each.
+    #[must_use]
+    pub(crate) fn all(&self) -> Vec<(Key, Arc<Made>)> {
+        let entries = self.entries();
+        let made = entries.iter().filter_map(|((namespace, source), entry)| {
+            let made = entry.made.as_ref().ok()?;
+            Some(((namespace.clone(), source.name.clone()), Arc::clone(made)))
+        });
+        made.collect()
+    }
+
+    async fn make(&self, key: SourceKey) -> Result<Arc<Made>, Trouble> {
+        let config = match key.1.kind {
+            SourceKind::PrometheusSource => self.of_object(&key.0, &key.1.name).await,
+            SourceKind::OperatorSource => self.of_operator(&key.0, &key.1.name).await,
+        };
+        let fingerprint = match &config {
+            Ok((_, fingerprint)) => fingerprint.clone(),
+            Err(trouble) => trouble.message.clone(),
+        };
+        let mut entries = self.entries();
+        if let Some(entry) = entries
+            .get(&key)
+            .filter(|entry| entry.fingerprint == fingerprint)
+        {
+            return entry.made.clone();
+        }
+        let made = config.and_then(|(config, _)| build(config)).map(Arc::new);
+        let entry = Entry {
+            fingerprint,
+            made: made.clone(),
+        };
+        let namespace = key.0.clone();
+        let was_known = entries.insert(key, entry).is_some();
+        drop(entries);
+        // Whoever asks for the first time has the answer already.
+        if was_known {
+            self.wakes.namespace(&namespace);
+        }
+        made
+    }
+
+    async fn of_object(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<(SourceConfig, String), Trouble> {
+        let object = self.objects.get(namespace, name).ok_or_else(|| {
+            trouble(
+                "SourceNotFound",
+                format!("there is no PrometheusSource {name} in this namespace"),
+            )
+        })?;
+        let spec = &object.spec;
+        let mut config = SourceConfig::new(&spec.url);
+        config.timeout =
+            Duration::from_secs(u64::try_from(spec.timeout_seconds).unwrap_or(10).max(1));
+        config.poll_every = self.poll_every;
+        config.limits.queries_per_minute_max =
+            u32::try_from(spec.queries_per_minute_max).unwrap_or(3000);
+        let mut secrets = Secrets {
+            api: Api::namespaced(self.client.clone(), namespace),
+            read: BTreeMap::new(),
+        };
+        config.auth = auth(spec, &mut secrets).await?;
+        config.tls = tls(spec, &mut secrets).await?;
+        let headers = spec.headers.iter();
+        config.headers = headers
+            .map(|it| (it.name.clone(), Secret::new(&it.value)))
+            .collect();
+        let uid = object.uid().unwrap_or_default();
+        let seen = serde_json::to_vec(&(uid, spec, &secrets.read)).unwrap_or_default();
+        Ok((config, sha256(&seen)))
+    }
+
+    async fn of_operator(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<(SourceConfig, String), Trouble> {
+        let allowed = |source: &&OperatorSource| {
+            let mut names = source.allowed_namespaces.iter();
+            names.any(|it| it == "*" || it == namespace)
+        };
+        // Whether it does not exist or may not be used is the administrator's to tell.
+        let source = self.configured.get(name).filter(allowed).ok_or_else(|| {
+            let message = format!(
+                "the operator has no source {name} for this namespace: ask its administrator, or make a PrometheusSource"
+            );
+            trouble("SourceNotFound", message)
+        })?;
+        let mut config = SourceConfig::new(&source.url);
+        config.poll_every = self.poll_every;
+        config.enforced = source
+            .enforced_namespace_label
+            .as_ref()
+            .map(|label| Enforced {
+                label: label.clone(),
+                value: namespace.to_owned(),
+            });
+        if let Some(most) = source.queries_per_minute_max {
+            config.limits.queries_per_minute_max = most;
+        }
+        let mut seen = Vec::new();
+        if let Some(file) = &source.bearer_token_file {
+            let token = read(file).await?;
+            seen.push(sha256(token.as_bytes()));
+            config.auth = Auth::Bearer(Secret::new(token.trim()));
+        }
+        if let Some(file) = &source.ca_file {
+            let pem = read(file).await?;
+            seen.push(sha256(pem.as_bytes()));
+            config.tls.authorities_pem = Some(pem);
+        }
+        Ok((config, format!("{} {}", source.url, seen.join(" "))))
+    }
+
+    /// No section under this lock can panic half way.
+    fn entries(&self) -> std::sync::MutexGuard<'_, BTreeMap<SourceKey, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn build(config: SourceConfig) -> Result<Made, Trouble> {
+    let invalid = |message: String| trouble("SourceInvalid", message);
+    let collector = Collector::new(config).map_err(|error| invalid(error.to_string()))?;
+    let probe = collector
+        .watch(PROBE)
+        .map_err(|error| invalid(error.to_string()))?;
+    Ok(Made { collector, probe })
+}
+
+/// Secrets of one namespace; what was read, as digests.
+struct Secrets {
+    api: Api<SecretObject>,
+    read: BTreeMap<String, String>,
+}
+
+impl Secrets {
+    async fn get(&mut self, field: &str, wanted: &SecretKeyRef) -> Result<String, Trouble> {
+        let SecretKeyRef { name, key } = wanted;
+        let missing = |what: String| trouble("SecretNotFound", format!("{field}: {what}"));
+        let object = in_time(self.api.get(name))
+            .await
+            .map_err(|error| match refusal(&error) {
+                ("NotFound", _) => missing(format!("there is no Secret {name} in this namespace")),
+                ("Forbidden", message) => trouble(
+                    "Forbidden",
+                    format!("{field}: {message}; bind the Role that docs/rbac.md describes"),
+                ),
+                (_, message) => trouble("SecretUnavailable", format!("{field}: {message}")),
+            })?;
+        let data = object.data.unwrap_or_default();
+        let bytes = data
+            .get(key)
+            .ok_or_else(|| missing(format!("Secret {name} has no key {key}")))?;
+        let text = String::from_utf8(bytes.0.clone())
+            .map_err(|_| missing(format!("{key} of Secret {name} is not text")))?;
+        self.read.insert(field.to_owned(), sha256(text.as_bytes()));
+        Ok(text)
+    }
+}
+
+async fn auth(spec: &PrometheusSourceSpec, secrets: &mut Secrets) -> Result<Auth, Trouble> {
+    let Some(authentication) = &spec.authentication else {
+        return Ok(Auth::None);
+    };
+    if let Some(token) = &authentication.bearer_token {
+        let token = secrets
+            .get("spec.authentication.bearerToken", token)
+            .await?;
+        return Ok(Auth::Bearer(Secret::new(token.trim())));
+    }
+    if let Some(basic) = &authentication.basic {
+        let field = "spec.authentication.basic.password";
+        let password = secrets.get(field, &basic.password).await?;
+        return Ok(Auth::Basic {
+            user: basic.username.clone(),
+            password: Secret::new(password.trim_end_matches('\n')),
+        });
+    }
+    Ok(Auth::None)
+}
+
+async fn tls(spec: &PrometheusSourceSpec, secrets: &mut Secrets) -> Result<Tls, Trouble> {
+    let Some(tls) = &spec.tls else {
+        return Ok(Tls::default());
+    };
+    let mut made = Tls::default();
+    if let Some(ca) = &tls.ca {
+        made.authorities_pem = Some(secrets.get("spec.tls.ca", ca).await?);
+    }
+    if let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) {
+        made.client = Some(ClientCertificate {
+            certificate_pem: secrets.get("spec.tls.certificate", certificate).await?,
+            key_pem: Secret::new(&secrets.get("spec.tls.key", key).await?),
+        });
+    }
+    if tls.insecure_skip_verify {
+        made.verification = Verification::Skipped;
+    }
+    Ok(made)
+}
+
+async fn read(file: &std::path::Path) -> Result<String, Trouble> {
+    tokio::fs::read_to_string(file)
+        .await
+        .map_err(|error| trouble("SourceInvalid", format!("{}: {error}", file.display())))
+}
+
+fn trouble(reason: &'static str, message: String) -> Trouble {
+    Trouble { reason, message }
+}

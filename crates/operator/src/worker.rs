@@ -1,0 +1,383 @@
+//! One task for each policy: it waits for a reason to look, and makes one pass.
+//!
+//! A pass goes through its stages in turn: the spec is checked, its names are resolved, the target is read, the engine
+//! decides (off the async threads), the decision is carried out as far as the mode allows, and the status says all of
+//! it. What any stage finds wrong is a finding, never the end of the task: nothing shrinks on what is not known, and the
+//! next pass begins anew.
+
+mod act;
+mod decide;
+mod memory;
+mod mode;
+mod report;
+mod resolve;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use foreshard_api::condition::{Finding, kind};
+use foreshard_api::v1alpha1::ScalingPolicy;
+use foreshard_api::validated::ValidatedPolicy;
+use foreshard_engine::Outcome;
+use kube::ResourceExt as _;
+use rand::{RngExt as _, SeedableRng as _};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::index::Key;
+use crate::metrics::{PolicyLabels, ReasonLabels};
+use crate::publish::Expected;
+use crate::shared::{Shared, unix_now};
+use crate::status::Report;
+use crate::target::{Seen, TargetError};
+use memory::Memory;
+use mode::InForce;
+use resolve::Resolved;
+
+/// Between two passes of one policy at least, whatever happens.
+const PASS_EVERY_MIN: Duration = Duration::from_secs(1);
+/// Between two looks while something is under way or wrong.
+const SOON: Duration = Duration::from_secs(5);
+/// Share by which waits differ, so that a thousand policies do not wake together.
+const JITTER: f64 = 0.1;
+
+/// Follows one policy until `stop`.
+pub(crate) struct Worker {
+    key: Key,
+    shared: Arc<Shared>,
+    memory: Memory,
+    resolved: Resolved,
+    expected: Expected,
+    /// The spec as it was checked last: generation and what it means.
+    checked: Option<(i64, Arc<ValidatedPolicy>)>,
+    /// The newest decision.
+    outcome: Option<Outcome>,
+    jitter: rand_pcg::Pcg32,
+    saved: Instant,
+}
+
+/// What one pass learned.
+struct Pass {
+    object: Arc<ScalingPolicy>,
+    policy: Arc<ValidatedPolicy>,
+    now: i64,
+    findings: Vec<Finding>,
+    seen: Option<Seen>,
+    in_force: InForce,
+    recommendation: Option<String>,
+    notes: Vec<String>,
+}
+
+impl Worker {
+    pub(crate) fn new(key: Key, shared: Arc<Shared>) -> Self {
+        let saved = shared.store.load(&key).unwrap_or_default();
+        let mut memory = Memory::new(None);
+        memory.lead = saved.lead;
+        memory.shadow = saved.shadow;
+        // Only the order of wake-ups depends on it.
+        let seed = key
+            .0
+            .bytes()
+            .chain(key.1.bytes())
+            .fold(7, |sum: u64, byte| sum.wrapping_mul(31) + u64::from(byte));
+        Self {
+            memory,
+            resolved: Resolved::default(),
+            expected: Expected::default(),
+            checked: None,
+            outcome: None,
+            jitter: rand_pcg::Pcg32::seed_from_u64(seed),
+            saved: Instant::now(),
+            key,
+            shared,
+        }
+    }
+
+    /// Makes passes until `stop`, or until the policy is gone.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let bell = self.shared.wakes.bell(&self.key);
+        // A thousand policies that are created together do not ask for everything at once.
+        let first = self.jitter.random_range(0..500);
+        tokio::time::sleep(Duration::from_millis(first)).await;
+        loop {
+            let started = Instant::now();
+            let Some(wait) = self.pass().await else { break };
+            let next = started + self.spread(wait);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                () = bell.notified() => {}
+                () = self.rises() => {}
+                () = tokio::time::sleep_until(next) => {}
+            }
+            let earliest = started + PASS_EVERY_MIN;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep_until(earliest) => {}
+            }
+        }
+        if self
+            .shared
+            .indexes
+            .policies
+            .get(&self.key.0, &self.key.1)
+            .is_some()
+        {
+            self.save().await;
+        } else {
+            self.forget().await;
+        }
+    }
+
+    /// One pass; how long to wait for the next one. None: the policy is gone.
+    async fn pass(&mut self) -> Option<Duration> {
+        let object = self.shared.indexes.policies.get(&self.key.0, &self.key.1)?;
+        let started = Instant::now();
+        let policy = match self.check(&object) {
+            Ok(policy) => policy,
+            Err(message) => {
+                self.report_invalid(&object, message).await;
+                return Some(Duration::from_secs(600));
+            }
+        };
+        let shared = Arc::clone(&self.shared);
+        let accepted = self.resolved.modules(&shared, &self.key, &policy).await;
+        self.resolved.signals(&shared, &self.key.0, &policy).await;
+        let read = shared.targets.read(&self.key.0, &policy.target).await;
+        let now = unix_now();
+        let seen = read.as_ref().ok().cloned();
+        let in_force = mode::in_force(
+            &shared,
+            &self.key,
+            &object,
+            &policy,
+            seen.as_ref(),
+            &mut self.memory,
+            now,
+        );
+        let mut pass = Pass {
+            findings: vec![accepted, self.target_finding(&policy, &read, &in_force)],
+            object,
+            policy,
+            now,
+            seen,
+            in_force,
+            recommendation: None,
+            notes: Vec::new(),
+        };
+        self.look(&mut pass).await;
+        self.decide(&mut pass).await;
+        self.act(&mut pass).await;
+        let wait = self.wait(&pass);
+        self.report(pass).await;
+        shared
+            .metrics
+            .evaluation
+            .observe(started.elapsed().as_secs_f64());
+        if self.saved.elapsed() > Duration::from_secs(300) {
+            self.save().await;
+        }
+        Some(wait)
+    }
+
+    fn check(&mut self, object: &ScalingPolicy) -> Result<Arc<ValidatedPolicy>, String> {
+        let generation = object.metadata.generation.unwrap_or(0);
+        if let Some((of, policy)) = &self.checked
+            && *of == generation
+        {
+            return Ok(Arc::clone(policy));
+        }
+        let policy = ValidatedPolicy::parse(&object.spec).map_err(|error| error.to_string())?;
+        let policy = Arc::new(policy);
+        self.checked = Some((generation, Arc::clone(&policy)));
+        Ok(policy)
+    }
+
+    /// Learns from how the target is now.
+    async fn look(&mut self, pass: &mut Pass) {
+        let Some(seen) = &pass.seen else { return };
+        if let Some(took) = self.memory.lead.see(pass.now, seen.wanted, seen.ready) {
+            tracing::info!(
+                namespace = self.key.0,
+                policy = self.key.1,
+                seconds = took,
+                "order fulfilled"
+            );
+        }
+        let Some(before) = self.memory.see(pass.now, seen.wanted) else {
+            return;
+        };
+        if self.memory.ordered.is_some() {
+            let note = format!(
+                "{} was scaled from {before} to {} by somebody else",
+                pass.policy.target.show(),
+                seen.wanted
+            );
+            let normal = kube::runtime::events::EventType::Normal;
+            self.shared
+                .tell(&pass.object, normal, "ScaledBySomebodyElse", note)
+                .await;
+        }
+    }
+
+    fn target_finding(
+        &self,
+        policy: &ValidatedPolicy,
+        read: &Result<Seen, TargetError>,
+        in_force: &InForce,
+    ) -> Finding {
+        let kind = kind::TARGET_RESOLVED;
+        match read {
+            Err(error) => Finding::no(kind, error.reason(), error.to_string()),
+            Ok(seen) if seen.stuck.is_some() => {
+                let why = seen.stuck.clone().unwrap_or_default();
+                let message = format!("the rollout of {} is stuck: {why}", policy.target.show());
+                Finding::yes(kind, "RolloutStuck", message)
+            }
+            Ok(_) => match &in_force.held {
+                Some((
+                    reason @ ("HorizontalPodAutoscalerConflict"
+                    | "TargetConflict"
+                    | "ScaledBySomebodyElse"),
+                    why,
+                )) => Finding::no(kind, reason, why.clone()),
+                _ => Finding::yes(
+                    kind,
+                    "Resolved",
+                    format!("{} has a /scale.", policy.target.show()),
+                ),
+            },
+        }
+    }
+
+    /// When to look again at the latest.
+    fn wait(&self, pass: &Pass) -> Duration {
+        let interval =
+            Duration::from_secs(u64::try_from(pass.policy.interval_seconds).unwrap_or(60));
+        let under_way =
+            self.memory.lead.open().is_some() || self.memory.breaker.open(pass.now).is_some();
+        let waiting = self.outcome.is_none() || pass.seen.is_none();
+        if under_way || waiting {
+            SOON.min(interval)
+        } else {
+            interval
+        }
+    }
+
+    fn spread(&mut self, wait: Duration) -> Duration {
+        wait.mul_f64(1.0 + self.jitter.random_range(-JITTER..0.0))
+    }
+
+    /// Waits for a live sample that asks for more than there is.
+    async fn rises(&mut self) {
+        let Some((_, policy)) = self.checked.clone() else {
+            return std::future::pending().await;
+        };
+        let Some(replicas) = self
+            .outcome
+            .as_ref()
+            .and_then(|outcome| outcome.record.context.parts.first()?.replicas.clone())
+        else {
+            // Nothing was decided yet: any sample is a reason to look.
+            return self.any_sample().await;
+        };
+        loop {
+            self.any_sample().await;
+            let more =
+                self.resolved
+                    .signals
+                    .iter()
+                    .zip(&policy.signals)
+                    .any(|(watched, signal)| {
+                        let sample = watched
+                            .as_ref()
+                            .ok()
+                            .and_then(|watched| watched.watch.latest());
+                        let counted = f64::from(replicas.wanted.max(1));
+                        // What HPA's tolerance calls too much, or what is above the limit that no plan exceeds.
+                        sample.is_some_and(|sample| {
+                            sample.value > counted * signal.target_average_value * 1.1
+                                || sample.value > counted * signal.capacity * policy.max_utilization
+                        })
+                    });
+            if more && replicas.wanted < replicas.max {
+                return;
+            }
+        }
+    }
+
+    async fn any_sample(&mut self) {
+        let watches = self
+            .resolved
+            .signals
+            .iter_mut()
+            .filter_map(|it| it.as_mut().ok());
+        let mut all: Vec<_> = watches.map(|it| Box::pin(it.watch.changed())).collect();
+        if all.is_empty() {
+            return std::future::pending().await;
+        }
+        futures::future::select_all(&mut all).await;
+    }
+
+    fn labels(&self) -> PolicyLabels {
+        PolicyLabels {
+            namespace: self.key.0.clone(),
+            policy: self.key.1.clone(),
+        }
+    }
+
+    async fn report_invalid(&mut self, object: &Arc<ScalingPolicy>, message: String) {
+        let report = Report {
+            generation: object.metadata.generation.unwrap_or(0),
+            target: object.spec.target_ref.show(),
+            mode: "None (SpecInvalid)".to_owned(),
+            findings: vec![
+                Finding::no(kind::READY, "SpecInvalid", message.clone()),
+                Finding::yes(kind::STALLED, "SpecInvalid", message),
+            ],
+            ..Report::default()
+        };
+        self.shared
+            .metrics
+            .not_ready
+            .get_or_create(&ReasonLabels {
+                reason: "SpecInvalid",
+            })
+            .inc();
+        self.write_status(object, &report, unix_now()).await;
+    }
+
+    async fn save(&mut self) {
+        self.saved = Instant::now();
+        let saved = crate::store::Saved {
+            engine: Vec::new(),
+            lead: self.memory.lead.clone(),
+            shadow: self.memory.shadow.clone(),
+        };
+        let (store, key) = (self.shared.store.clone(), self.key.clone());
+        let saving = tokio::task::spawn_blocking(move || store.save(&key, &saved));
+        if let Ok(Err(error)) = saving.await {
+            tracing::warn!(namespace = self.key.0, policy = self.key.1, %error, "state not kept");
+        }
+    }
+
+    async fn forget(&self) {
+        self.shared.wakes.remove(&self.key);
+        self.shared.publisher.remove(&self.key);
+        self.shared.metrics.forget(&self.labels());
+        let (store, key) = (self.shared.store.clone(), self.key.clone());
+        let forgetting = tokio::task::spawn_blocking(move || store.forget(&key));
+        if let Ok(Err(error)) = forgetting.await {
+            tracing::warn!(namespace = self.key.0, policy = self.key.1, %error, "state not removed");
+        }
+    }
+}
+
+/// Name of the object for logs.
+fn shown(object: &ScalingPolicy) -> String {
+    format!(
+        "{}/{}",
+        object.namespace().unwrap_or_default(),
+        object.name_any()
+    )
+}

@@ -1,0 +1,355 @@
+//! Carrying out what was decided, as far as the mode allows.
+//!
+//! Only a step of the guarded plan is ever carried out. Right before the write everything that may forbid it is looked
+//! at once more: the lease, the kill switch, the pauses; and the write itself names the version that was read.
+
+use foreshard_api::condition::{Finding, kind};
+use foreshard_api::time::unix;
+use foreshard_api::v1alpha1::{Mode, ScalingRecommendation};
+use foreshard_decide::contract::Action;
+use kube::ResourceExt as _;
+use kube::runtime::events::EventType;
+
+use super::{Pass, Worker};
+use crate::metrics::ActionLabels;
+use crate::part::PART;
+use crate::recommend;
+use crate::shared::unix_now;
+use crate::target::{Seen, TargetError};
+
+/// An order that is open for longer than this many times its usual lead time is stuck.
+const STUCK_LEADS: f64 = 3.0;
+/// And for longer than this.
+const STUCK_SECONDS: f64 = 600.0;
+
+impl Worker {
+    /// Records and carries out the decision.
+    pub(super) async fn act(&mut self, pass: &mut Pass) {
+        let (Some(outcome), Some(seen)) = (self.outcome.clone(), pass.seen.clone()) else {
+            return;
+        };
+        self.watch_rollout(pass, &seen).await;
+        self.record(pass).await;
+        let wanted = outcome
+            .record
+            .plan
+            .steps()
+            .iter()
+            .find_map(|step| match step.action {
+                Action::Replicas(count) if step.part == PART && step.not_before.is_none() => {
+                    Some(count)
+                }
+                _ => None,
+            });
+        let finding = match (pass.in_force.mode, &pass.in_force.held) {
+            (Mode::Observe, _) => Finding::unknown(
+                kind::ACTUATED,
+                "Observing",
+                "The mode is Observe: nothing is done.",
+            ),
+            (_, Some((reason, why))) => Finding::no(kind::ACTUATED, reason, why.clone()),
+            (Mode::Auto, None) => match wanted {
+                None => up_to_date(&seen),
+                Some(count) => self.scale(pass, &seen, count, None).await,
+            },
+            (Mode::Approve, None) => self.approved(pass, &seen, wanted).await,
+        };
+        pass.findings.push(finding);
+    }
+
+    /// Carries out what somebody approved, within what the guardrails allow now.
+    async fn approved(&mut self, pass: &mut Pass, seen: &Seen, wanted: Option<u32>) -> Finding {
+        let approved = self.newest_approval(pass.now);
+        let Some(approved) = approved else {
+            return match wanted {
+                None => up_to_date(seen),
+                Some(count) => {
+                    let name = self.memory.last_recommendation.clone().unwrap_or_default();
+                    let message = format!(
+                        "{} to {count} replicas waits for `kubectl foreshard approve {name} -n {}`",
+                        seen.wanted, self.key.0
+                    );
+                    Finding::no(kind::ACTUATED, "WaitsForApproval", message)
+                }
+            };
+        };
+        let name = approved.name_any();
+        let to = approved
+            .spec
+            .plan
+            .first()
+            .map_or(0, |step| u32::try_from(step.to).unwrap_or(0));
+        let from = approved
+            .spec
+            .plan
+            .first()
+            .map_or(0, |step| u32::try_from(step.from).unwrap_or(0));
+        // Growing is what was approved, or what is needed by now; shrinking never goes below what is needed by now.
+        let count = match wanted {
+            _ if to > from && seen.wanted < to => to.min(self.most()),
+            Some(now) if to < from && now < seen.wanted => to.max(now).min(seen.wanted),
+            _ => seen.wanted,
+        };
+        if count == seen.wanted {
+            let state = if seen.wanted == to {
+                "Applied"
+            } else {
+                "Superseded"
+            };
+            recommend::state(&self.shared, &approved, state).await;
+            return up_to_date(seen);
+        }
+        self.scale(pass, seen, count, Some(&name)).await
+    }
+
+    /// The most that is allowed at this moment.
+    fn most(&self) -> u32 {
+        let replicas = self.outcome.as_ref().and_then(|outcome| {
+            outcome
+                .record
+                .context
+                .parts
+                .first()?
+                .replicas
+                .as_ref()
+                .map(|it| it.max)
+        });
+        replicas.unwrap_or(0)
+    }
+
+    /// The newest recommendation of this policy that is approved, not void, and not done.
+    fn newest_approval(&self, now: i64) -> Option<std::sync::Arc<ScalingRecommendation>> {
+        let all = self
+            .shared
+            .indexes
+            .recommendations
+            .in_namespace(&self.key.0);
+        let own = all.into_iter().filter(|it| {
+            let done = it
+                .status
+                .as_ref()
+                .and_then(|status| status.state.as_deref());
+            let approval = it.spec.approval.as_ref();
+            it.spec.policy_name == self.key.1
+                && matches!(done, None | Some("Pending"))
+                && unix(&it.spec.expiry_time) > now
+                && approval.is_some_and(|approval| {
+                    approval.digest == it.spec.digest && unix(&approval.expiry_time) > now
+                })
+        });
+        own.max_by_key(|it| unix(&it.spec.issued_time))
+    }
+
+    async fn scale(
+        &mut self,
+        pass: &mut Pass,
+        seen: &Seen,
+        count: u32,
+        approval: Option<&str>,
+    ) -> Finding {
+        let grows = count > seen.wanted;
+        let direction = if grows { "up" } else { "down" };
+        let slot = format!("{}/{}", self.key.0, pass.policy.target.show());
+        if !grows && !self.shared.slots.take(&slot, pass.now) {
+            let message = format!(
+                "{} to {count} replicas waits: as many other targets shrink as may at the same time",
+                seen.wanted
+            );
+            return Finding::no(kind::ACTUATED, "WaitsForSlot", message);
+        }
+        if let Some(finding) = self.last_look(pass) {
+            return finding;
+        }
+        let target = pass.policy.target.clone();
+        let written = self
+            .shared
+            .targets
+            .scale(&self.key.0, &target, seen, count)
+            .await;
+        let outcome = match &written {
+            Ok(()) => "done",
+            Err(error) => error.reason(),
+        };
+        let labels = ActionLabels { direction, outcome };
+        self.shared.metrics.actions.get_or_create(&labels).inc();
+        match written {
+            Ok(()) => self.scaled(pass, seen, count, approval).await,
+            Err(TargetError::Conflict(_)) => {
+                // Somebody was faster: the next pass sees what they did.
+                self.shared.slots.give_back(&slot);
+                self.shared.wakes.policy(&self.key);
+                let message = "the target changed meanwhile; it is looked at again";
+                Finding::no(kind::ACTUATED, "Conflict", message)
+            }
+            Err(error) => {
+                self.shared.slots.give_back(&slot);
+                let opened = self.memory.breaker.failure(pass.now, &error.to_string());
+                let note = format!("{} to {count} replicas failed: {error}", seen.wanted);
+                if opened {
+                    self.shared
+                        .tell(
+                            &pass.object,
+                            EventType::Warning,
+                            "CircuitBreakerOpen",
+                            note.clone(),
+                        )
+                        .await;
+                }
+                Finding::no(kind::ACTUATED, error.reason(), note)
+            }
+        }
+    }
+
+    /// What forbids the write at the last moment.
+    fn last_look(&self, pass: &Pass) -> Option<Finding> {
+        let no = |reason, message: &str| Some(Finding::no(kind::ACTUATED, reason, message));
+        if !self.shared.claim.holds() {
+            return no("NotLeader", "another replica of the operator acts");
+        }
+        if self.shared.indexes.is_stopped() {
+            return no("KillSwitch", "all acting was stopped");
+        }
+        let current = self.shared.indexes.policies.get(&self.key.0, &self.key.1);
+        let is_same = current.is_some_and(|it| {
+            it.metadata.generation == pass.object.metadata.generation
+                && !foreshard_api::annotation::is_paused(it.metadata.annotations.as_ref())
+        });
+        if !is_same {
+            return no(
+                "PolicyChanged",
+                "the policy changed meanwhile; it is looked at again",
+            );
+        }
+        None
+    }
+
+    async fn scaled(
+        &mut self,
+        pass: &mut Pass,
+        seen: &Seen,
+        count: u32,
+        approval: Option<&str>,
+    ) -> Finding {
+        let now = unix_now();
+        self.memory.changed(now, count);
+        self.memory.lead.see(now, count, seen.ready);
+        self.memory.breaker.success();
+        if let Some(at) = self.newest_sample() {
+            self.shared
+                .metrics
+                .reaction
+                .observe((now - at).max(0) as f64);
+        }
+        let why = self
+            .outcome
+            .as_ref()
+            .and_then(|it| it.record.explanation.parts.first());
+        let why = why.map(|part| part.summary.clone()).unwrap_or_default();
+        let by = approval.map_or(String::new(), |name| format!(" as approved in {name}"));
+        let grows = count > seen.wanted;
+        let reason = if grows { "ScaledUp" } else { "ScaledDown" };
+        let note = format!(
+            "{} from {} to {count} replicas{by}: {why}",
+            pass.policy.target.show(),
+            seen.wanted
+        );
+        tracing::info!(
+            namespace = self.key.0,
+            policy = self.key.1,
+            from = seen.wanted,
+            to = count,
+            "scaled"
+        );
+        self.shared
+            .tell(&pass.object, EventType::Normal, reason, note)
+            .await;
+        if let Some(name) = approval
+            && let Some(object) = self.shared.indexes.recommendations.get(&self.key.0, name)
+        {
+            recommend::state(&self.shared, &object, "Applied").await;
+        }
+        if let Some(seen) = &mut pass.seen {
+            seen.wanted = count;
+        }
+        let message = format!("{count} replicas were asked for.");
+        Finding::yes(kind::ACTUATED, reason, message)
+    }
+
+    /// When the newest sample of any signal was taken.
+    fn newest_sample(&self) -> Option<i64> {
+        let watched = self
+            .resolved
+            .signals
+            .iter()
+            .filter_map(|it| it.as_ref().ok());
+        watched
+            .filter_map(|it| it.watch.latest())
+            .map(|sample| sample.at)
+            .max()
+    }
+
+    /// An order of ours that is not fulfilled in many times the usual time is a failed action.
+    async fn watch_rollout(&mut self, pass: &Pass, seen: &Seen) {
+        let Some(order) = self.memory.lead.open() else {
+            return;
+        };
+        let usual = self.memory.lead.time(pass.policy.replicas.lead_seconds).p99;
+        let late = (pass.now - order.at) as f64 > (STUCK_LEADS * usual).max(STUCK_SECONDS);
+        let ours = self
+            .memory
+            .ordered
+            .is_some_and(|(count, _)| count == order.to);
+        if !(late && ours) || self.memory.breaker.open(pass.now).is_some() {
+            return;
+        }
+        let why = format!(
+            "{} of {} replicas are ready {} s after the order",
+            seen.ready,
+            order.to,
+            pass.now - order.at
+        );
+        if self.memory.breaker.failure(pass.now, &why) {
+            self.shared
+                .tell(&pass.object, EventType::Warning, "CircuitBreakerOpen", why)
+                .await;
+        }
+    }
+
+    /// Records the decision as an object, if it is worth it.
+    async fn record(&mut self, pass: &mut Pass) {
+        let Some(outcome) = &self.outcome else { return };
+        let Some(part) = outcome.record.explanation.parts.first() else {
+            return;
+        };
+        if !self.shared.claim.holds()
+            || !self.memory.ration.take(pass.now, part, pass.in_force.mode)
+        {
+            return;
+        }
+        let target = &pass.policy.target;
+        let mode = pass.in_force.mode;
+        let spec = crate::recommendation::spec(
+            &self.key.1,
+            target,
+            mode,
+            &outcome.record,
+            part,
+            &pass.notes,
+        );
+        if let Some(name) = recommend::create(&self.shared, &pass.object, spec).await {
+            self.memory.last_recommendation = Some(name.clone());
+            pass.recommendation = Some(name);
+        }
+        let (store, key) = (self.shared.store.clone(), self.key.clone());
+        let record = std::sync::Arc::clone(&outcome.record);
+        let keeping = tokio::task::spawn_blocking(move || store.record(&key, &record));
+        if let Ok(Err(error)) = keeping.await {
+            tracing::warn!(namespace = self.key.0, policy = self.key.1, %error, "decision not kept");
+        }
+    }
+}
+
+fn up_to_date(seen: &Seen) -> Finding {
+    let message = format!("{} replicas are what is wanted.", seen.wanted);
+    Finding::yes(kind::ACTUATED, "UpToDate", message)
+}

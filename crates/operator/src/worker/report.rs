@@ -1,0 +1,234 @@
+//! What a pass found out, in the status, the metrics and the API.
+
+use std::sync::Arc;
+
+use foreshard_api::condition::{Finding, kind};
+use foreshard_api::v1alpha1::{ScalingPolicy, ScalingPolicyStatus};
+use foreshard_engine::Outcome;
+use foreshard_server::view::RecommendationObject;
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Resource as _, ResourceExt as _};
+
+use super::{Pass, Worker};
+use crate::error::chain;
+use crate::metrics::ReasonLabels;
+use crate::part::PART;
+use crate::shared::unix_now;
+use crate::status::{self, Report};
+use crate::target::in_time;
+
+/// Reasons for which waiting is pointless until somebody changes something.
+const PERMANENT: [&str; 3] = ["ScaleSubresourceMissing", "ConfigRefused", "QueryInvalid"];
+
+impl Worker {
+    /// Tells everybody.
+    pub(super) async fn report(&mut self, pass: Pass) {
+        let Pass {
+            object,
+            policy,
+            now,
+            mut findings,
+            seen,
+            in_force,
+            recommendation,
+            notes: _,
+        } = pass;
+        let ready = ready(&findings);
+        if ready.holds != Some(true) {
+            let labels = ReasonLabels {
+                reason: ready.reason,
+            };
+            self.shared.metrics.not_ready.get_or_create(&labels).inc();
+        }
+        if !findings.iter().any(|it| it.kind == kind::STALLED) {
+            findings.push(stalled(&findings));
+        }
+        findings.push(ready);
+        let outcome = self.outcome.clone();
+        let lead = self.memory.lead.time(policy.replicas.lead_seconds);
+        let part = outcome
+            .as_ref()
+            .and_then(|it| it.record.explanation.parts.first().cloned());
+        let forecast = part
+            .as_ref()
+            .and_then(|part| part.forecasts.first().cloned());
+        let report = Report {
+            generation: object.metadata.generation.unwrap_or(0),
+            target: policy.target.show(),
+            mode: in_force.show(),
+            current: seen.as_ref().map(|seen| seen.wanted),
+            recommended: outcome.as_ref().and_then(|it| it.count(PART)),
+            peak: outcome
+                .as_ref()
+                .and_then(|it| peak(it, &policy.signals[0].unit)),
+            skill: forecast.as_ref().map(|it| it.skill),
+            demoted: forecast.as_ref().is_some_and(|it| !it.acted),
+            lead_seconds: (lead.observations >= 3).then_some(lead.p90),
+            shadow: Some(self.memory.shadow.score_now()),
+            last_scale: self.memory.ordered.map(|(_, at)| at),
+            last_recommendation: self.memory.last_recommendation.clone(),
+            findings,
+        };
+        self.measure(&report);
+        if let Some(outcome) = &outcome {
+            let first = self
+                .resolved
+                .bound
+                .as_ref()
+                .map_or("none", |bound| bound.first());
+            let made = recommendation.and_then(|name| {
+                let step = part.as_ref()?;
+                let plan = crate::recommendation::plan(step);
+                Some(RecommendationObject {
+                    digest: crate::recommendation::digest(&policy.target, &plan),
+                    name,
+                })
+            });
+            let publisher = self.shared.publisher.clone();
+            publisher.publish(&self.key, &policy, outcome, first, made, &mut self.expected);
+        }
+        self.write_status(&object, &report, now).await;
+    }
+
+    fn measure(&self, report: &Report) {
+        let (metrics, labels) = (&self.shared.metrics, self.labels());
+        if let Some(count) = report.recommended {
+            metrics
+                .recommended
+                .get_or_create(&labels)
+                .set(i64::from(count));
+        }
+        if let Some(skill) = report.skill {
+            metrics.skill.get_or_create(&labels).set(skill);
+        }
+        if let Some(lead) = report.lead_seconds {
+            metrics.lead.get_or_create(&labels).set(lead);
+        }
+        if let Some(score) = report.shadow.filter(|score| score.hours > 0.0) {
+            metrics
+                .shadow_harm
+                .get_or_create(&labels)
+                .set(score.harm_seconds_per_day);
+            metrics
+                .live_harm
+                .get_or_create(&labels)
+                .set(score.live_harm_seconds_per_day);
+            metrics
+                .shadow_cost
+                .get_or_create(&labels)
+                .set(score.cost_ratio);
+        }
+    }
+
+    /// Writes the status where it is worth a write, and this replica may.
+    pub(super) async fn write_status(
+        &mut self,
+        object: &Arc<ScalingPolicy>,
+        report: &Report,
+        now: i64,
+    ) {
+        if !self.shared.claim.holds() {
+            return;
+        }
+        let old = object.status.clone().unwrap_or_default();
+        let written = self.memory.status_written;
+        let Some(new) = status::next(&old, report, written, &self.shared.drifts, now) else {
+            return;
+        };
+        match write(&self.shared.client, object, &new).await {
+            Ok(()) => {
+                self.memory.status_written = Some(unix_now());
+                self.shared.metrics.status_writes.inc();
+            }
+            Err(error) => {
+                let (namespace, policy) = (&self.key.0, &self.key.1);
+                tracing::warn!(
+                    namespace,
+                    policy,
+                    error = chain(&error),
+                    "status not written"
+                );
+            }
+        }
+    }
+}
+
+async fn write(
+    client: &kube::Client,
+    object: &ScalingPolicy,
+    status: &ScalingPolicyStatus,
+) -> kube::Result<()> {
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let api: Api<ScalingPolicy> = Api::namespaced(client.clone(), &namespace);
+    let patch = serde_json::json!({
+        "apiVersion": ScalingPolicy::api_version(&()),
+        "kind": ScalingPolicy::kind(&()),
+        "metadata": {"name": name, "uid": object.metadata.uid},
+        "status": status,
+    });
+    let parameters = PatchParams::apply(crate::FIELD_MANAGER).force();
+    in_time(api.patch_status(&name, &parameters, &Patch::Apply(patch)))
+        .await
+        .map(drop)
+}
+
+/// All that is needed to decide is there; else the first thing that is not.
+fn ready(findings: &[Finding]) -> Finding {
+    let needed = [
+        kind::TARGET_RESOLVED,
+        kind::POLICY_ACCEPTED,
+        kind::METRICS_FRESH,
+    ];
+    for needed in needed {
+        match findings.iter().find(|it| it.kind == needed) {
+            Some(it) if it.holds == Some(true) => {}
+            Some(it) => return Finding::no(kind::READY, it.reason, it.message.clone()),
+            None => {
+                return Finding::unknown(
+                    kind::READY,
+                    "Starting",
+                    "Not everything was looked at yet.",
+                );
+            }
+        }
+    }
+    Finding::yes(
+        kind::READY,
+        "Decides",
+        "Target, policies and metrics are there.",
+    )
+}
+
+fn stalled(findings: &[Finding]) -> Finding {
+    let stuck = findings
+        .iter()
+        .find(|it| it.holds == Some(false) && PERMANENT.contains(&it.reason));
+    match stuck {
+        Some(it) => Finding::yes(kind::STALLED, it.reason, it.message.clone()),
+        None => Finding::no(
+            kind::STALLED,
+            "Progressing",
+            "Nothing waits for a change of the spec.",
+        ),
+    }
+}
+
+/// The highest load expected within what was forecast, of the first signal, and when its window ends.
+fn peak(outcome: &Outcome, unit: &str) -> Option<(f64, String, i64)> {
+    let forecast = outcome.record.context.forecasts.first()?;
+    let level = forecast
+        .levels
+        .iter()
+        .position(|level| *level >= 0.9 - 1e-9)?;
+    if let Some(path) = forecast.paths.get(level).filter(|path| !path.is_empty()) {
+        let (bin, value) = path.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
+        let at = forecast.start + bin as f64 * forecast.step;
+        return Some((*value, unit.to_owned(), at as i64));
+    }
+    let peak = forecast
+        .peaks
+        .iter()
+        .max_by(|a, b| (a.lead + a.window).total_cmp(&(b.lead + b.window)))?;
+    let at = outcome.record.context.now + peak.lead;
+    Some((*peak.values.get(level)?, unit.to_owned(), at as i64))
+}

@@ -1,0 +1,221 @@
+//! From a spec's names to what they stand for: sources to watches, modules to bindings.
+
+use std::sync::Arc;
+
+use foreshard_api::condition::{Finding, kind};
+use foreshard_api::v1alpha1::{ModuleRef, PolicyBinding};
+use foreshard_api::validated::ValidatedPolicy;
+use foreshard_history::collector::{State, Watch};
+
+use crate::index::Key;
+use crate::modules::{DEFAULT, Found};
+use crate::part::KIND;
+use crate::policies::Bound;
+use crate::shared::Shared;
+use crate::sources::Made;
+
+/// A signal that is watched.
+pub(super) struct Watched {
+    pub(super) made: Arc<Made>,
+    pub(super) watch: Watch,
+    query: String,
+}
+
+/// What a policy's names stand for; kept from pass to pass.
+#[derive(Default)]
+pub(super) struct Resolved {
+    /// For each signal of the spec, in its order: what is watched, or why not.
+    pub(super) signals: Vec<Result<Watched, (&'static str, String)>>,
+    /// Who decides; none: only the floor.
+    pub(super) bound: Option<Bound>,
+    /// What `bound` was made of.
+    made_of: Vec<(String, String, String)>,
+}
+
+impl Resolved {
+    /// Looks up every signal's source; what did not change stays as it is.
+    pub(super) async fn signals(
+        &mut self,
+        shared: &Shared,
+        namespace: &str,
+        policy: &ValidatedPolicy,
+    ) {
+        let mut old = std::mem::take(&mut self.signals).into_iter();
+        for signal in &policy.signals {
+            let before = old.next().and_then(Result::ok);
+            let found = shared.sources.find(namespace, &signal.source).await;
+            let watched = match found {
+                Err(trouble) => Err((
+                    trouble.reason,
+                    format!("signal {}: {}", signal.name, trouble.message),
+                )),
+                Ok(made) => match before {
+                    Some(before)
+                        if Arc::ptr_eq(&before.made, &made) && before.query == signal.query =>
+                    {
+                        Ok(before)
+                    }
+                    _ => watch(made, &signal.query)
+                        .map_err(|why| ("QueryInvalid", format!("signal {}: {why}", signal.name))),
+                },
+            };
+            self.signals.push(watched);
+        }
+    }
+
+    /// Looks up every module and asks it about its config; what did not change stays as it is.
+    pub(super) async fn modules(
+        &mut self,
+        shared: &Shared,
+        key: &Key,
+        policy: &ValidatedPolicy,
+    ) -> Finding {
+        let default;
+        let bindings = if policy.bindings.is_empty() {
+            default = [default_binding(policy)];
+            &default[..]
+        } else {
+            &policy.bindings[..]
+        };
+        let mut found: Vec<(Found, &PolicyBinding)> = Vec::new();
+        let mut troubles = Vec::new();
+        for binding in bindings {
+            match shared.modules.find(&key.0, &binding.module_ref) {
+                Ok(module) => {
+                    troubles.extend(module.but.clone());
+                    found.push((module, binding));
+                }
+                Err(trouble) => troubles.push(trouble),
+            }
+        }
+        let config = |binding: &PolicyBinding| {
+            binding
+                .config
+                .as_ref()
+                .map_or("{}".to_owned(), ToString::to_string)
+        };
+        let made_of: Vec<_> = found
+            .iter()
+            .map(|(found, binding)| {
+                let digest = found.module.digest().to_owned();
+                (binding.name.clone(), digest, config(binding))
+            })
+            .collect();
+        if self.bound.is_none() || self.made_of != made_of {
+            let modules: Vec<_> = found.into_iter().map(|(found, _)| found.module).collect();
+            match bind(shared, modules, made_of.clone()).await {
+                Ok(bound) => {
+                    self.bound = Some(bound);
+                    self.made_of = made_of;
+                }
+                // Those that were bound before go on deciding.
+                Err(why) => return Finding::no(kind::POLICY_ACCEPTED, "ConfigRefused", why),
+            }
+        }
+        if let Some(trouble) = troubles.into_iter().next() {
+            return Finding::no(kind::POLICY_ACCEPTED, trouble.reason, trouble.message);
+        }
+        let names: Vec<&str> = policy
+            .signals
+            .iter()
+            .map(|signal| signal.name.as_str())
+            .collect();
+        let missing = self
+            .bound
+            .as_ref()
+            .map(|bound| bound.missing_signals(&names))
+            .unwrap_or_default();
+        if let Some(name) = missing.first() {
+            let message =
+                format!("a policy needs the signal {name:?}, which spec.signals does not have");
+            return Finding::no(kind::POLICY_ACCEPTED, "SignalMissing", message);
+        }
+        let names: Vec<&str> = self
+            .made_of
+            .iter()
+            .map(|(name, _, _)| name.as_str())
+            .collect();
+        Finding::yes(
+            kind::POLICY_ACCEPTED,
+            "Accepted",
+            format!("{} decides.", names.join(", ")),
+        )
+    }
+
+    /// Why signals give nothing, if so: the first of them.
+    pub(super) fn trouble(&self, policy: &ValidatedPolicy) -> Option<(&'static str, String)> {
+        self.signals.iter().zip(&policy.signals).find_map(|(watched, signal)| match watched {
+            Err(trouble) => Some(trouble.clone()),
+            Ok(watched) => match watched.watch.state() {
+                State::Failing { fault, .. } => {
+                    Some(("QueryFailed", format!("signal {}: {fault}", signal.name)))
+                }
+                State::NoData { .. } => Some((
+                    "NoData",
+                    format!(
+                        "signal {}: the query works and gives nothing; try it in Prometheus: {}",
+                        signal.name,
+                        watched.watch.promql()
+                    ),
+                )),
+                State::Waiting => Some((
+                    "Waiting",
+                    format!("signal {}: no query was answered yet", signal.name),
+                )),
+                _ => None,
+            },
+        })
+    }
+}
+
+fn watch(made: Arc<Made>, query: &str) -> Result<Watched, String> {
+    let watch = made
+        .collector
+        .watch(query)
+        .map_err(|error| error.to_string())?;
+    Ok(Watched {
+        made,
+        watch,
+        query: query.to_owned(),
+    })
+}
+
+/// Configs are asked about off the async threads, and only so many at once.
+async fn bind(
+    shared: &Shared,
+    modules: Vec<Arc<foreshard_policy::Module>>,
+    made_of: Vec<(String, String, String)>,
+) -> Result<Bound, String> {
+    let permit = Arc::clone(&shared.evaluations).acquire_owned().await;
+    let host = Arc::clone(shared.modules.host());
+    let binding = move || {
+        let _permit = permit;
+        let mut bound = Bound::new(&host);
+        for (module, (name, _, config)) in modules.into_iter().zip(&made_of) {
+            bound
+                .bind(module, name, config, KIND)
+                .map_err(|why| format!("the config of {name}: {why}"))?;
+        }
+        Ok(bound)
+    };
+    tokio::task::spawn_blocking(binding)
+        .await
+        .unwrap_or_else(|_| Err("asking the modules about their configs failed".to_owned()))
+}
+
+/// `forecast-headroom` on every signal.
+fn default_binding(policy: &ValidatedPolicy) -> PolicyBinding {
+    let names: Vec<&str> = policy
+        .signals
+        .iter()
+        .map(|signal| signal.name.as_str())
+        .collect();
+    PolicyBinding {
+        name: DEFAULT.to_owned(),
+        module_ref: ModuleRef {
+            name: DEFAULT.to_owned(),
+            digest: None,
+        },
+        config: Some(serde_json::json!({ "signals": names })),
+    }
+}
