@@ -1,5 +1,7 @@
 //! A seasonal member: a base in a space, and how far the load was above it lately.
 
+use half::f16;
+
 use crate::track::Lane;
 
 /// How far the load was above one base, summed up.
@@ -65,10 +67,10 @@ impl<'a> Residuals<'a> {
 
 /// What the coefficients make of the residuals, kept within what was just seen: no extrapolation.
 #[inline]
-pub(crate) fn correction(means: &[f64], coefficients: &[f32]) -> f64 {
+pub(crate) fn correction(means: &[f64], coefficients: &[f16]) -> f64 {
     let (mut sum, mut low, mut high) = (0.0, 0.0_f64, 0.0_f64);
     for (mean, coefficient) in means.iter().zip(coefficients) {
-        sum += mean * f64::from(*coefficient);
+        sum += mean * coefficient.to_f64();
         low = low.min(*mean);
         high = high.max(*mean);
     }

@@ -7,6 +7,7 @@ use crate::{
     clock::{Clock, DAY},
     config::Config,
     grid,
+    past::BYTES_MAX,
     pool::{Kind, Pool},
     pooled::Pooled,
     series::Series,
@@ -27,7 +28,7 @@ const STEP_MIN: i64 = 60;
 
 /// A fitted model: fit seldom, predict at every tick.
 ///
-/// It keeps what was learned, about 25 kB, and not the history that it was learned from: a prediction is given that
+/// It keeps what was learned, some 25 kB and at most 40, and not the history that it was learned from: a prediction is given that
 /// anyway, and reads it again. [`crate::Unfolded`] is for those who have memory to spare.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -60,6 +61,16 @@ pub struct Member {
 /// Total: a series too short, too empty or too constant gives a simple model that says so in its reasons.
 #[must_use]
 pub fn fit(series: &Series, calendar: &Calendar, config: &Config) -> Model {
+    fit_within(series, calendar, config, BYTES_MAX)
+}
+
+/// As [`fit`], with another limit of what is kept of the past.
+pub(crate) fn fit_within(
+    series: &Series,
+    calendar: &Calendar,
+    config: &Config,
+    past_bytes: usize,
+) -> Model {
     let step = series.step.max(1);
     let coarse = step * (STEP_MIN + step - 1).div_euclid(step).max(1);
     let bins = (config.history_max.max(step) / coarse).max(1) as usize;
@@ -93,7 +104,7 @@ pub fn fit(series: &Series, calendar: &Calendar, config: &Config) -> Model {
     }
     let start = series.start + coarse * first as i64;
     let clock = Clock::new(start, coarse, calendar);
-    let pooled = Pooled::fit(clock, &values[first..=last], config);
+    let pooled = Pooled::fit(clock, &values[first..=last], config, past_bytes);
     model.skill = pooled.skill;
     if model.skill < SKILL_MIN {
         model.reasons.push(format!(

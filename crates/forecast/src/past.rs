@@ -4,6 +4,8 @@
 //! a small part of the load, moves no quantile by more than some hundred-thousandths of the load. Truths are not kept:
 //! they are in the history that every prediction is given.
 
+use std::borrow::Cow;
+
 use half::f16;
 
 use crate::{
@@ -13,13 +15,15 @@ use crate::{
     pool::{Pool, Span, Validation},
 };
 
+/// Most bytes that the past of one model takes. 28 days at 5 minutes fit with the two windows of one action; where there
+/// is more, some rows are left out, evenly.
+pub(crate) const BYTES_MAX: usize = 22 << 10;
+
 /// As it is kept.
 #[derive(Clone, Debug)]
 pub(crate) struct Past {
-    /// The newest bin known to the first forecast, and bins from one to the next.
-    first: usize,
-    stride: usize,
-    rows: usize,
+    /// The newest bin known to each forecast, ascending.
+    origins: Box<[u32]>,
     /// `[horizon * rows + row]`: errors relative to the level of the forecast; NaN unknown.
     errors: Box<[f16]>,
     /// `[window]`
@@ -51,15 +55,34 @@ pub(crate) struct Evidence {
 }
 
 impl Past {
-    /// `windows` are those of the validation's spans.
+    /// In `bytes_max` bytes at most; `windows` are those of the validation's spans.
     pub(crate) fn new(
         validation: &Validation,
         pool: &Pool,
         windows: &[PeakWindow],
         step: i64,
+        bytes_max: usize,
     ) -> Self {
+        let mut validation = Cow::Borrowed(validation);
+        loop {
+            let past = Self::of(&validation, pool, windows, step);
+            let (rows, bytes) = (past.origins.len(), past.bytes());
+            if bytes <= bytes_max || rows <= 1 {
+                return past;
+            }
+            let fewer = (rows * bytes_max / bytes).clamp(1, rows - 1);
+            validation = Cow::Owned(validation.thinned(fewer));
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let spans = self.spans.iter();
+        let cells: usize = spans.map(|span| span.rows.len() + span.above.len()).sum();
+        size_of_val(&*self.origins) + (self.errors.len() + cells) * size_of::<f16>()
+    }
+
+    fn of(validation: &Validation, pool: &Pool, windows: &[PeakWindow], step: i64) -> Self {
         let origins = &validation.origins;
-        let first = origins.first().copied().unwrap_or(0);
         let relative = |(forecast, truth): (&f64, &f64)| {
             rounded((truth - forecast) / pool.levels.of(*forecast))
         };
@@ -67,18 +90,12 @@ impl Past {
         let pairs = pairs.flat_map(|(forecasts, truths)| forecasts.iter().zip(truths));
         let spans = validation.spans.iter().zip(windows);
         Self {
-            first,
-            stride: origins.get(1).map_or(1, |second| second - first),
-            rows: origins.len(),
+            origins: origins.iter().map(|origin| *origin as u32).collect(),
             errors: pairs.map(relative).collect(),
             spans: spans
                 .map(|(span, window)| PastSpan::new(span, *window, origins, pool.levels, step))
                 .collect(),
         }
-    }
-
-    fn origin(&self, row: usize) -> usize {
-        self.first + row * self.stride
     }
 
     /// With the truths of `history`, in which it was learned.
@@ -88,11 +105,11 @@ impl Past {
         levels: Levels,
         history: &[f64],
     ) -> Evidence {
-        let errors = self.errors.chunks(self.rows.max(1));
+        let errors = self.errors.chunks(self.origins.len().max(1));
         Evidence {
             horizons,
             levels,
-            origins: (0..self.rows).map(|row| self.origin(row)).collect(),
+            origins: self.origins.iter().map(|origin| *origin as usize).collect(),
             errors: errors
                 .map(|row| row.iter().map(|e| e.to_f64()).collect())
                 .collect(),
@@ -109,12 +126,12 @@ impl Past {
         let mut span = Span {
             first,
             bins,
-            forecasts: vec![f64::NAN; self.rows * bins],
-            truths: vec![f64::NAN; self.rows * bins],
+            forecasts: vec![f64::NAN; self.origins.len() * bins],
+            truths: vec![f64::NAN; self.origins.len() * bins],
         };
         for (&row, above) in past.rows.iter().zip(past.above.chunks(bins)) {
             let row = usize::from(row);
-            let bin = self.origin(row) + first;
+            let bin = self.origins[row] as usize + first;
             let cells = row * bins..(row + 1) * bins;
             let forecasts = span.forecasts[cells.clone()].iter_mut();
             let cells = forecasts.zip(&mut span.truths[cells]);

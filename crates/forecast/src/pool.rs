@@ -7,6 +7,8 @@ mod point;
 mod restart;
 mod weights;
 
+use half::f16;
+
 use crate::{
     bases::Plans,
     clock::Clock,
@@ -77,18 +79,18 @@ pub(crate) struct Seasonal {
     pub(crate) first: usize,
 }
 
-/// What was learned for one horizon. Thousands of models are kept, and 32 bits are finer than anything that is learned.
+/// What was learned for one horizon. Thousands of models are kept, and these bits are finer than what is learned.
 #[derive(Clone, Debug)]
 pub(crate) struct Fitted {
     /// The members that count and their weights, which sum to 1.
-    pub(crate) weights: Vec<(Kind, f32)>,
+    pub(crate) weights: Box<[(Kind, f32)]>,
     /// Coefficients of the corrected ones among them, in their order.
-    pub(crate) coefficients: Vec<[f32; WINDOWS_MAX]>,
+    pub(crate) coefficients: Box<[[f16; WINDOWS_MAX]]>,
 }
 
 impl Fitted {
     /// From the weights of the members and the coefficients per seasonal.
-    fn new(weights: &[(Kind, f64)], coefficients: &[[f32; WINDOWS_MAX]]) -> Self {
+    fn new(weights: &[(Kind, f64)], coefficients: &[[f16; WINDOWS_MAX]]) -> Self {
         let of = |(kind, _): &(Kind, f64)| match kind {
             Kind::Corrected(s) => coefficients.get(usize::from(*s)).copied(),
             _ => None,
@@ -102,10 +104,9 @@ impl Fitted {
     /// Gives `share` of the forecast to a further member.
     fn admit(&mut self, kind: Kind, share: f64) {
         if share > 0.0 {
-            for (_, weight) in &mut self.weights {
-                *weight *= (1.0 - share) as f32;
-            }
-            self.weights.push((kind, share as f32));
+            let others = self.weights.iter();
+            let others = others.map(|&(kind, weight)| (kind, weight * (1.0 - share) as f32));
+            self.weights = others.chain([(kind, share as f32)]).collect();
         }
     }
 }
@@ -144,6 +145,36 @@ pub(crate) struct Span {
     /// `[row * bins + bin]`
     pub(crate) forecasts: Vec<f64>,
     pub(crate) truths: Vec<f64>,
+}
+
+impl Validation {
+    /// With `most` of its rows, evenly spread, and the newest among them.
+    pub(crate) fn thinned(&self, most: usize) -> Self {
+        let rows = self.origins.len();
+        let place = |back: usize| back * most / rows.max(1);
+        let stays = |row: &usize| {
+            let back = rows - 1 - row;
+            back == 0 || place(back) != place(back - 1)
+        };
+        let stays: Vec<usize> = (0..rows).filter(stays).collect();
+        let pick = |table: &[f64], width: usize| {
+            let rows = stays
+                .iter()
+                .map(|row| &table[row * width..(row + 1) * width]);
+            rows.flatten().copied().collect::<Vec<f64>>()
+        };
+        let span = |span: &Span| Span {
+            forecasts: pick(&span.forecasts, span.bins),
+            truths: pick(&span.truths, span.bins),
+            ..*span
+        };
+        Self {
+            origins: stays.iter().map(|row| self.origins[*row]).collect(),
+            forecasts: self.forecasts.iter().map(|table| pick(table, 1)).collect(),
+            truths: self.truths.iter().map(|table| pick(table, 1)).collect(),
+            spans: self.spans.iter().map(span).collect(),
+        }
+    }
 }
 
 impl Span {
@@ -193,7 +224,7 @@ impl Pool {
             kinds.any(|kind| kind == Kind::Corrected(s as u8))
         };
         let late = fitting.coefficients(track.len() - 1, counts);
-        let of = |coefficients: &[Vec<[f32; WINDOWS_MAX]>]| -> Vec<Fitted> {
+        let of = |coefficients: &[Vec<[f16; WINDOWS_MAX]>]| -> Vec<Fitted> {
             let pairs = weights.iter().zip(coefficients);
             pairs.map(|(w, c)| Fitted::new(w, c)).collect()
         };

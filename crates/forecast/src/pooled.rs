@@ -43,7 +43,7 @@ pub(crate) struct Pooled {
 
 impl Pooled {
     /// `values` begins and ends with a known one and is not constant.
-    pub(crate) fn fit(clock: Clock, values: &[f64], config: &Config) -> Self {
+    pub(crate) fn fit(clock: Clock, values: &[f64], config: &Config, past_bytes: usize) -> Self {
         let unit = unit(values);
         let local = local_values(&clock, values, unit);
         let plans = Plans::new(&clock, local.len());
@@ -62,7 +62,7 @@ impl Pooled {
             bins: values.len(),
             local_bins: local.len(),
             head: values[..head as usize].into(),
-            past: Past::new(&validation, &pool, &config.peaks, clock.step),
+            past: Past::new(&validation, &pool, &config.peaks, clock.step, past_bytes),
             capped: is_capped(&track),
             skill: skill::at_fit(&track, &validation, &clock, config.skill_level),
             validated_days: validated as f64 / clock.day as f64,

@@ -1,5 +1,6 @@
 //! Training corrections and trying the members on past origins.
 
+use half::f16;
 use linfa::{DatasetBase, traits::Fit as _};
 use ndarray::Array2;
 
@@ -98,15 +99,15 @@ impl<'a> Fitting<'a> {
         &self,
         known_to: usize,
         wanted: impl Fn(usize) -> bool,
-    ) -> Vec<Vec<[f32; WINDOWS_MAX]>> {
+    ) -> Vec<Vec<[f16; WINDOWS_MAX]>> {
         let windows = self.windows.len();
-        let mut all: Vec<Vec<[f32; WINDOWS_MAX]>> = self
+        let mut all: Vec<Vec<[f16; WINDOWS_MAX]>> = self
             .horizons
             .iter()
             .map(|&h| {
                 let fade = (-(h as f64) / (FADE_DAYS * self.clock.day as f64)).exp();
-                let mut row = [0.0; WINDOWS_MAX];
-                row[..windows].fill((fade / windows as f64) as f32);
+                let mut row = [f16::ZERO; WINDOWS_MAX];
+                row[..windows].fill(f16::from_f64(fade / windows as f64));
                 vec![row; self.seasonals.len()]
             })
             .collect();
@@ -127,7 +128,7 @@ impl<'a> Fitting<'a> {
                 };
                 for (column, fitted) in all[group.clone()].iter_mut().enumerate() {
                     for window in 0..windows {
-                        fitted[seasonal][window] = found[[window, column]] as f32;
+                        fitted[seasonal][window] = f16::from_f64(found[[window, column]]);
                     }
                 }
             }
@@ -214,7 +215,7 @@ impl<'a> Fitting<'a> {
     pub(super) fn weigh(
         &self,
         origins: &[usize],
-        coefficients: &[Vec<[f32; WINDOWS_MAX]>],
+        coefficients: &[Vec<[f16; WINDOWS_MAX]>],
     ) -> (Vec<Vec<(Kind, f64)>>, Vec<Vec<f64>>, Vec<Vec<f64>>) {
         let kinds = self.kinds();
         let features = self.features(origins);
@@ -326,7 +327,7 @@ impl<'a> Fitting<'a> {
         origin: usize,
         target: usize,
         features: &[[f64; WINDOWS_MAX]],
-        coefficients: &[[f32; WINDOWS_MAX]],
+        coefficients: &[[f16; WINDOWS_MAX]],
         levels: [f64; 3],
         cells: &mut [f64],
     ) {

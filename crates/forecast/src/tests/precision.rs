@@ -1,7 +1,10 @@
 //! What a model keeps is rounded: its forecasts are those of the model that kept all of it in full.
 
 use super::{DAY, load, noise, series};
-use crate::{Calendar, Calibration, Config, PeakWindow, Request, Sample, Series, UtcOffset, fit};
+use crate::{
+    Calendar, Calibration, Config, PeakWindow, Request, Sample, Series, UtcOffset,
+    model::fit_within,
+};
 
 /// Forecasts of [`cases`] by a model that kept its whole history, all past forecasts and coefficients in 64 bits.
 const IN_FULL: &str = include_str!("in_full.json");
@@ -95,7 +98,7 @@ fn answers(series: &Series, calendar: &Calendar, newer: usize) -> Vec<f64> {
         ..Config::default()
     };
     let known = series.until(series.end() - series.step * newer as i64);
-    let model = fit(&known, calendar, &config);
+    let model = fit_within(&known, calendar, &config, usize::MAX);
     let now = series.end() + 60;
     let request = Request {
         now,
