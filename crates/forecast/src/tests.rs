@@ -2,6 +2,7 @@
 
 mod breaks;
 mod precision;
+mod recall;
 
 use proptest::prelude::*;
 
