@@ -19,7 +19,8 @@ impl Errors {
     /// From (error, weight) pairs; `count` is how many independent errors they stand for.
     pub(crate) fn new(mut weighted: Vec<(f64, f64)>, count: usize) -> Self {
         weighted.retain(|(error, weight)| error.is_finite() && *weight > 0.0);
-        weighted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        // Stable, since it makes use of what is sorted already: neighbouring horizons one after the other.
+        weighted.sort_by(|a, b| a.0.total_cmp(&b.0));
         let total: f64 = weighted.iter().map(|(_, weight)| weight).sum();
         let mut sum = 0.0;
         let shares = weighted.iter().map(|(_, weight)| {

@@ -1,9 +1,6 @@
 //! What a live sample says of the bins to come: its residual, fading with the horizon as past errors did.
 
-use crate::{
-    grid,
-    pool::{Pool, recency},
-};
+use crate::{grid, past::Evidence, pool::recency};
 
 const RECENT_HALF: f64 = 1.0;
 
@@ -23,26 +20,25 @@ pub(crate) struct Shift {
 
 impl Shift {
     /// For a sample `ahead` bins after the last known one ended.
-    pub(crate) fn new(pool: &Pool, ahead: f64) -> Self {
-        let validation = &pool.validation;
-        let rows = validation.origins.len();
-        let relative = |horizon: usize, row: usize| {
-            let forecast = validation.forecasts[horizon][row];
-            (validation.truths[horizon][row] - forecast) / pool.level(forecast)
-        };
-        let (low, high, share) = position(pool, ahead);
+    pub(crate) fn new(evidence: &Evidence, ahead: f64) -> Self {
+        let rows = evidence.origins.len();
+        let relative = |horizon: usize, row: usize| evidence.errors[horizon][row];
+        let (low, high, share) = position(&evidence.horizons, ahead);
         let sample = (0..rows).map(|row| {
             let before = low.map_or(0.0, |h| relative(h, row));
             before + (relative(high, row) - before) * share
         });
         let sample: Vec<f64> = sample.collect();
+        let weights: Vec<f64> = (0..rows)
+            .map(|row| recency(row, rows, RECENT_HALF))
+            .collect();
         let (mut shares, mut ratios) = (Vec::new(), Vec::new());
-        for horizon in 0..pool.horizons.len() {
+        for horizon in 0..evidence.horizons.len() {
             let (mut both, mut square) = (0.0, 1e-18);
             for (row, &s) in sample.iter().enumerate() {
                 let error = relative(horizon, row);
                 if s.is_finite() && error.is_finite() {
-                    let weight = recency(row, rows, RECENT_HALF);
+                    let weight = weights[row];
                     both += weight * s * error;
                     square += weight * s * s;
                 }
@@ -67,30 +63,30 @@ impl Shift {
     }
 
     /// The relative error of the forecast at the sample's position, then, that remained `bins` ahead.
-    pub(crate) fn past(&self, pool: &Pool, row: usize, bins: usize) -> f64 {
-        self.sample[row] * self.remaining(pool, bins)
+    pub(crate) fn past(&self, evidence: &Evidence, row: usize, bins: usize) -> f64 {
+        self.sample[row] * self.remaining(evidence, bins)
     }
 
     /// Share of the sample's residual that remains `bins` ahead.
-    pub(crate) fn remaining(&self, pool: &Pool, bins: usize) -> f64 {
-        crate::spread::interpolate(&pool.horizons, &self.share, bins)
+    pub(crate) fn remaining(&self, evidence: &Evidence, bins: usize) -> f64 {
+        crate::spread::interpolate(&evidence.horizons, &self.share, bins)
     }
 
     /// How much narrower the spread is `bins` ahead.
-    pub(crate) fn narrowing(&self, pool: &Pool, bins: usize) -> f64 {
-        crate::spread::interpolate(&pool.horizons, &self.ratio, bins)
+    pub(crate) fn narrowing(&self, evidence: &Evidence, bins: usize) -> f64 {
+        crate::spread::interpolate(&evidence.horizons, &self.ratio, bins)
     }
 }
 
 /// The horizons of the grid around a position, `None` below the first: there the error is known to be nothing.
-fn position(pool: &Pool, ahead: f64) -> (Option<usize>, usize, f64) {
+fn position(horizons: &[usize], ahead: f64) -> (Option<usize>, usize, f64) {
     // The centre of the bin `h` ahead lies at h - 0.5.
     let at = (ahead + 0.5).max(0.0);
-    if at <= pool.horizons[0] as f64 {
-        return (None, 0, at / pool.horizons[0] as f64);
+    if at <= horizons[0] as f64 {
+        return (None, 0, at / horizons[0] as f64);
     }
     let below = at.floor() as usize;
-    let (_, low, _) = grid::between(&pool.horizons, below);
-    let (_, high, _) = grid::between(&pool.horizons, below + 1);
+    let (_, low, _) = grid::between(horizons, below);
+    let (_, high, _) = grid::between(horizons, below + 1);
     (Some(low), high, at.fract())
 }

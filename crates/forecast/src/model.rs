@@ -1,22 +1,18 @@
 //! A fitted model: fit and what it tells of itself.
 
 use crate::{
-    bases::{BASES, Base, Plans},
+    bases::{BASES, Base},
     calendar::Calendar,
     calibration::Calibration,
     clock::{Clock, DAY},
-    clock_spread::ClockSpread,
     config::Config,
-    features::Residuals,
-    forecast::PeakWindow,
-    peaks::Bins,
+    grid,
+    past::BYTES_MAX,
     pool::{Kind, Pool},
+    pooled::Pooled,
     series::Series,
     simple::Held,
-    skill,
-    spread::Spread,
-    track::{Lane, Scales, Stored, Track},
-    widening::{MISSING_MAX, Widening},
+    widening::MISSING_MAX,
 };
 
 /// Fewest known bins for a pool.
@@ -30,7 +26,10 @@ pub(crate) const COVERAGE_MIN: f64 = 0.75;
 /// Bins finer than this are averaged before the fit: nothing is gained and it would cost.
 const STEP_MIN: i64 = 60;
 
-/// A fitted model. Fit seldom, predict at every tick.
+/// A fitted model: fit seldom, predict at every tick.
+///
+/// It keeps what was learned, some 25 kB and at most 40, and not the history that it was learned from: a prediction is given that
+/// anyway, and reads it again. [`crate::Unfolded`] is for those who have memory to spare.
 #[derive(Clone, Debug)]
 pub struct Model {
     pub(crate) fitted_at: i64,
@@ -44,26 +43,6 @@ pub struct Model {
     pub(crate) degraded: Option<String>,
     pub(crate) held: Held,
     pub(crate) pooled: Option<Box<Pooled>>,
-}
-
-/// Everything that the pool needs to predict.
-#[derive(Clone, Debug)]
-pub(crate) struct Pooled {
-    pub(crate) clock: Clock,
-    pub(crate) scales: Scales,
-    /// The series' own scale: one unit inside.
-    pub(crate) unit: f64,
-    pub(crate) plans: Plans,
-    pub(crate) stored: Stored,
-    /// UTC seconds at which the newest bin of `stored` ends.
-    pub(crate) last_end: i64,
-    /// `[seasonal]`: first bin and running sum of residuals.
-    pub(crate) residuals: Vec<(usize, Vec<f64>)>,
-    pub(crate) pool: Pool,
-    pub(crate) spread: Spread,
-    /// Windows with their own errors, and which span of the validation is theirs.
-    pub(crate) peaks: Vec<(PeakWindow, usize)>,
-    pub(crate) widening: Widening,
 }
 
 /// One member of the pool and what it counts for.
@@ -82,6 +61,16 @@ pub struct Member {
 /// Total: a series too short, too empty or too constant gives a simple model that says so in its reasons.
 #[must_use]
 pub fn fit(series: &Series, calendar: &Calendar, config: &Config) -> Model {
+    fit_within(series, calendar, config, BYTES_MAX)
+}
+
+/// As [`fit`], with another limit of what is kept of the past.
+pub(crate) fn fit_within(
+    series: &Series,
+    calendar: &Calendar,
+    config: &Config,
+    past_bytes: usize,
+) -> Model {
     let step = series.step.max(1);
     let coarse = step * (STEP_MIN + step - 1).div_euclid(step).max(1);
     let bins = (config.history_max.max(step) / coarse).max(1) as usize;
@@ -115,8 +104,8 @@ pub fn fit(series: &Series, calendar: &Calendar, config: &Config) -> Model {
     }
     let start = series.start + coarse * first as i64;
     let clock = Clock::new(start, coarse, calendar);
-    let pooled = Pooled::fit(clock, &values[first..=last], config);
-    model.skill = skill::at_fit(&pooled, config);
+    let pooled = Pooled::fit(clock, &values[first..=last], config, past_bytes);
+    model.skill = pooled.skill;
     if model.skill < SKILL_MIN {
         model.reasons.push(format!(
             "skill of {:.2} against seasonal-naive is below {SKILL_MIN}",
@@ -127,7 +116,7 @@ pub fn fit(series: &Series, calendar: &Calendar, config: &Config) -> Model {
         model.degraded = Some(format!(
             "more than {:.0} % of the newest {:.1} days, which tell the errors, are missing: bands are one level wider",
             100.0 * MISSING_MAX,
-            pooled.validated_days()
+            pooled.validated_days
         ));
     }
     model.pooled = Some(Box::new(pooled));
@@ -150,114 +139,6 @@ fn doubts(span: i64, known: usize, constant: bool) -> Vec<String> {
         doubts.push(format!("{known} known bins are fewer than {BINS_MIN}"));
     }
     doubts
-}
-
-impl Pooled {
-    /// `values` begins and ends with a known one and is not constant.
-    fn fit(clock: Clock, values: &[f64], config: &Config) -> Self {
-        let unit = unit(values);
-        let local = local_values(&clock, values, unit);
-        let plans = Plans::new(&clock, local.len());
-        let empty = Stored::default();
-        let (track, scales) = Track::fresh(&local, &clock, &empty);
-        let step = clock.step;
-        let spans: Vec<(usize, usize)> = config
-            .peaks
-            .iter()
-            .map(|peak| {
-                // `now` may be up to two bins after the last known one.
-                let from = Bins::touched(peak.lead, peak.lead, step).first;
-                let to = Bins::touched(0, peak.lead + peak.window + 2 * step, step).last;
-                let day = clock.day;
-                (
-                    from.min(day),
-                    (to.min(day + 2) + 1).saturating_sub(from.min(day)).max(1),
-                )
-            })
-            .collect();
-        let pool = Pool::fit(&clock, &plans, &track, scales, &spans);
-        let spread = Spread::new(&pool, ClockSpread::new(&clock, &track), &track, clock.day);
-        let peaks = config.peaks.iter().copied().zip(0..).collect();
-        let newest = pool.validation.origins.first().copied().unwrap_or(0);
-        let missing = (newest..track.len()).filter(|&i| !track.valid.at(i));
-        let missing = missing.count() as f64 / (track.len() - newest).max(1) as f64;
-        let mut pooled = Self {
-            unit,
-            scales,
-            residuals: Vec::new(),
-            pool,
-            spread,
-            peaks,
-            widening: Widening::for_missing(missing),
-            stored: track.into_stored(),
-            last_end: clock.start + clock.step * values.len() as i64,
-            plans,
-            clock,
-        };
-        pooled.keep_active();
-        pooled
-    }
-
-    /// Days of history that weights and errors were taken from.
-    fn validated_days(&self) -> f64 {
-        let newest = self.pool.validation.origins.first().copied().unwrap_or(0);
-        (self.stored.values().len() - newest) as f64 / self.clock.day as f64
-    }
-
-    /// Drops the members that count nothing and keeps the running residuals of the others.
-    fn keep_active(&mut self) {
-        let used = |s: usize| {
-            self.pool.fitted.iter().any(|fitted| {
-                let mut kinds = fitted.weights.iter().map(|(kind, _)| kind);
-                kinds.any(|k| matches!(k, Kind::Corrected(i) | Kind::Plain(i) if *i == s))
-            })
-        };
-        let used: Vec<usize> = (0..self.pool.seasonals.len())
-            .filter(|&s| used(s))
-            .collect();
-        let position = |s: usize| used.iter().position(|u| *u == s).unwrap_or(0);
-        for fitted in &mut self.pool.fitted {
-            for (kind, _) in &mut fitted.weights {
-                match kind {
-                    Kind::Corrected(s) | Kind::Plain(s) => *s = position(*s),
-                    _ => {}
-                }
-            }
-            fitted.coefficients = used.iter().map(|&s| fitted.coefficients[s]).collect();
-        }
-        self.pool.seasonals = used.iter().map(|&s| self.pool.seasonals[s]).collect();
-        self.residuals = used.iter().map(|&s| self.pool.take_residuals(s)).collect();
-    }
-}
-
-/// Mean absolute value without overflow; at least the smallest normal number.
-fn unit(values: &[f64]) -> f64 {
-    let known = values.iter().filter(|v| v.is_finite());
-    let most = known.clone().fold(0.0_f64, |most, v| most.max(v.abs()));
-    let (sum, count) = known.fold((0.0, 0.0), |(sum, count), v| {
-        (sum + (v / most).abs(), count + 1.0)
-    });
-    (sum / count * most).max(f64::MIN_POSITIVE)
-}
-
-/// On the wall-clock grid, in units of the series' scale.
-fn local_values(clock: &Clock, values: &[f64], unit: f64) -> Vec<f64> {
-    let mut local = Vec::with_capacity(values.len());
-    for (bin, value) in values.iter().enumerate() {
-        let Ok(at) = usize::try_from(clock.local(bin as i64)) else {
-            continue;
-        };
-        if local.len() <= at {
-            local.resize(at + 1, f64::NAN);
-        }
-        if value.is_finite() {
-            local[at] = value / unit;
-        }
-    }
-    while local.last().is_some_and(|v: &f64| v.is_nan()) {
-        local.pop();
-    }
-    local
 }
 
 impl Model {
@@ -289,13 +170,15 @@ impl Model {
             return Vec::new();
         };
         let pool = &pooled.pool;
-        let hour = crate::grid::between(&pool.horizons, pooled.clock.hour).1;
+        let horizons = grid::horizons(pooled.clock.step, pooled.clock.day);
+        let hour = grid::between(&horizons, pooled.clock.hour).1;
         let mut members: Vec<Member> = Vec::new();
         for (horizon, fitted) in [(hour, &pool.fitted[hour])]
             .into_iter()
             .chain(pool.fitted.last().map(|f| (usize::MAX, f)))
         {
             for &(kind, weight) in &fitted.weights {
+                let weight = f64::from(weight);
                 let name = name(pool, kind);
                 let at = members
                     .iter()
@@ -332,13 +215,20 @@ impl Model {
         self.skill
     }
 
+    /// How many bins that it was fitted to are lost: neither in `series` nor among the oldest, which it keeps
+    /// ([`Config::head`]). With any of them lost its forecasts say that they are not reliable: fit again. Cheap.
+    #[must_use]
+    pub fn lost_bins(&self, series: &Series) -> usize {
+        let pooled = self.pooled.as_ref();
+        pooled.map_or(0, |pooled| pooled.lost_bins(series))
+    }
+
     /// Why a new fit is due before its time, if it is: what was learned online says that this one has lost its skill.
     /// Cheap; `now` in Unix seconds.
     #[must_use]
     pub fn refit_due(&self, now: i64, calibration: &Calibration) -> Option<String> {
         let pooled = self.pooled.as_ref()?;
-        let mut windows = pooled.peaks.iter().map(|(window, _)| *window);
-        windows.find_map(|window| {
+        pooled.peaks.iter().find_map(|&window| {
             let coverage = calibration.coverage_p90(window, now)?;
             (coverage < COVERAGE_MIN).then(|| {
                 let lead = window.lead;
@@ -352,8 +242,8 @@ impl Model {
 }
 
 fn name(pool: &Pool, kind: Kind) -> String {
-    let base = |s: usize| {
-        let seasonal = pool.seasonals[s];
+    let base = |s: u8| {
+        let seasonal = pool.seasonals[usize::from(s)];
         let log = if seasonal.space == 1 { " (log)" } else { "" };
         format!("{}{log}", BASES[seasonal.base].name())
     };
@@ -364,18 +254,8 @@ fn name(pool: &Pool, kind: Kind) -> String {
         Kind::DayLevel => "mean of the last day".to_owned(),
         Kind::Last => "last value".to_owned(),
         Kind::Restart => {
-            let base = pool.restart.as_ref().map(|restart| BASES[restart.base]);
+            let base = pool.restart.map(|restart| BASES[restart.base]);
             format!("{} since the break", base.map_or("last value", Base::name))
-        }
-    }
-}
-
-impl<'a> Residuals<'a> {
-    /// `stored` up to bin `keep`, to be continued.
-    pub(crate) fn continued(first: usize, stored: &'a [f64], keep: usize) -> Self {
-        Self {
-            first,
-            sum: Lane::new(stored, keep + 1),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     errors::Errors,
-    pool::{Pool, Span, recency},
+    past::Evidence,
+    pool::{Span, recency},
 };
 
 /// Errors halve in weight over this share of their span.
@@ -32,50 +33,54 @@ impl Bins {
     }
 }
 
+/// Rows of which no two windows of `count` bins overlap, newest first, out of the `known` ones: overlapping windows
+/// would repeat one error.
+pub(crate) fn disjoint(
+    origins: &[usize],
+    count: usize,
+    known: impl Fn(usize) -> bool,
+) -> Vec<usize> {
+    let mut next = usize::MAX;
+    let mut found = Vec::new();
+    for row in (0..origins.len()).rev() {
+        let apart = next == usize::MAX || origins[row] + count <= next;
+        if apart && known(row) {
+            next = origins[row];
+            found.push(row);
+        }
+    }
+    found
+}
+
 /// Errors of past maxima over `bins`, relative to the level of the forecast maximum; `shift(row, bins ahead,
 /// forecast)` is what a live sample would have added then.
 pub(crate) fn errors(
-    pool: &Pool,
+    evidence: &Evidence,
     span: &Span,
     bins: Bins,
     shift: impl Fn(usize, usize, f64) -> f64,
 ) -> Errors {
-    let origins = &pool.validation.origins;
-    let rows = origins.len();
-    let mut weighted = Vec::with_capacity(rows);
-    let mut next = usize::MAX;
-    // Newest first, one per disjoint window: overlapping windows would repeat one error.
-    for row in (0..rows).rev() {
-        if next != usize::MAX && origins[row] + bins.count() > next {
-            continue;
-        }
-        let Some(error) = error(pool, span, bins, row, &shift) else {
-            continue;
-        };
-        next = origins[row];
-        weighted.push((error, recency(row, rows, RECENT_HALF)));
-    }
-    let count = weighted.len();
-    Errors::new(weighted, count)
+    let rows = evidence.origins.len();
+    let apart = disjoint(&evidence.origins, bins.count(), |row| span.known(row, bins));
+    let weighted = apart.iter().map(|&row| {
+        let error = error(evidence, span, bins, row, &shift);
+        (error, recency(row, rows, RECENT_HALF))
+    });
+    Errors::new(weighted.collect(), apart.len())
 }
 
 fn error(
-    pool: &Pool,
+    evidence: &Evidence,
     span: &Span,
     bins: Bins,
     row: usize,
     shift: &impl Fn(usize, usize, f64) -> f64,
-) -> Option<f64> {
+) -> f64 {
     let (mut forecast, mut truth) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
-    for ahead in bins.first..=bins.last {
-        let cell = row * span.bins + ahead.checked_sub(span.first)?;
-        let known = span.truths[cell];
-        if !known.is_finite() {
-            return None;
-        }
-        truth = truth.max(known);
+    for (ahead, cell) in (bins.first..).zip(span.cells(row, bins)) {
+        truth = truth.max(span.truths[cell]);
         let plain = span.forecasts[cell];
         forecast = forecast.max(plain + shift(row, ahead, plain));
     }
-    Some((truth - forecast) / pool.level(forecast))
+    (truth - forecast) / evidence.level(forecast)
 }

@@ -7,10 +7,14 @@ mod point;
 mod restart;
 mod weights;
 
+use half::f16;
+
 use crate::{
     bases::Plans,
     clock::Clock,
     features::WINDOWS_MAX,
+    levels::Levels,
+    peaks::Bins,
     track::{Scales, Track},
 };
 
@@ -18,7 +22,7 @@ use self::fitting::Fitting;
 pub(crate) use self::inverse::Inverse;
 pub(crate) use self::point::Point;
 use self::restart::Tried;
-pub(crate) use self::restart::{Restart, Restarted};
+pub(crate) use self::restart::{Break, Restart, Restarted};
 
 /// Past origins that corrections are trained on.
 const TRAINING_ROWS: usize = 400;
@@ -51,9 +55,9 @@ const EVIDENCE_MIN: usize = 12;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Base number `0` of the seasonals with its correction.
-    Corrected(usize),
+    Corrected(u8),
     /// Base number `0` of the seasonals as it is.
-    Plain(usize),
+    Plain(u8),
     /// Mean of the last hour.
     HourLevel,
     /// Mean of the last day.
@@ -71,44 +75,52 @@ pub(crate) struct Seasonal {
     pub(crate) space: usize,
     /// Position in [`crate::bases::BASES`].
     pub(crate) base: usize,
+    /// First bin at which it is known.
+    pub(crate) first: usize,
 }
 
-/// What was learned for one horizon.
+/// What was learned for one horizon. Thousands of models are kept, and these bits are finer than what is learned.
 #[derive(Clone, Debug)]
 pub(crate) struct Fitted {
     /// The members that count and their weights, which sum to 1.
-    pub(crate) weights: Vec<(Kind, f64)>,
-    /// Coefficients per seasonal.
-    pub(crate) coefficients: Vec<[f64; WINDOWS_MAX]>,
+    pub(crate) weights: Box<[(Kind, f32)]>,
+    /// Coefficients of the corrected ones among them, in their order.
+    pub(crate) coefficients: Box<[[f16; WINDOWS_MAX]]>,
 }
 
 impl Fitted {
+    /// From the weights of the members and the coefficients per seasonal.
+    fn new(weights: &[(Kind, f64)], coefficients: &[[f16; WINDOWS_MAX]]) -> Self {
+        let of = |(kind, _): &(Kind, f64)| match kind {
+            Kind::Corrected(s) => coefficients.get(usize::from(*s)).copied(),
+            _ => None,
+        };
+        Self {
+            coefficients: weights.iter().filter_map(of).collect(),
+            weights: weights.iter().map(|&(k, w)| (k, w as f32)).collect(),
+        }
+    }
+
     /// Gives `share` of the forecast to a further member.
     fn admit(&mut self, kind: Kind, share: f64) {
         if share > 0.0 {
-            for (_, weight) in &mut self.weights {
-                *weight *= 1.0 - share;
-            }
-            self.weights.push((kind, share));
-            self.weights.retain(|(_, weight)| *weight > 0.0);
+            let others = self.weights.iter();
+            let others = others.map(|&(kind, weight)| (kind, weight * (1.0 - share) as f32));
+            self.weights = others.chain([(kind, share as f32)]).collect();
         }
     }
 }
 
-/// A fitted pool and how it did on the newest part of its own history.
+/// A fitted pool.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
-    pub(crate) horizons: Vec<usize>,
-    pub(crate) windows: Vec<usize>,
+    /// Only those that some member which counts is made of.
     pub(crate) seasonals: Vec<Seasonal>,
+    /// `[horizon]`
     pub(crate) fitted: Vec<Fitted>,
     pub(crate) inverse: Inverse,
-    /// 10 % of the mean level: what errors are relative to, besides the forecast.
-    pub(crate) base_level: f64,
-    pub(crate) validation: Validation,
-    pub(crate) restart: Option<Restart>,
-    /// `[seasonal]` at the fit: first bin and running sum of residuals; taken once.
-    residuals: Vec<(usize, Vec<f64>)>,
+    pub(crate) levels: Levels,
+    pub(crate) restart: Option<Break>,
 }
 
 /// Pooled forecasts at past origins, made with what was known then.
@@ -135,6 +147,51 @@ pub(crate) struct Span {
     pub(crate) truths: Vec<f64>,
 }
 
+impl Validation {
+    /// With `most` of its rows, evenly spread, and the newest among them.
+    pub(crate) fn thinned(&self, most: usize) -> Self {
+        let rows = self.origins.len();
+        let place = |back: usize| back * most / rows.max(1);
+        let stays = |row: &usize| {
+            let back = rows - 1 - row;
+            back == 0 || place(back) != place(back - 1)
+        };
+        let stays: Vec<usize> = (0..rows).filter(stays).collect();
+        let pick = |table: &[f64], width: usize| {
+            let rows = stays
+                .iter()
+                .map(|row| &table[row * width..(row + 1) * width]);
+            rows.flatten().copied().collect::<Vec<f64>>()
+        };
+        let span = |span: &Span| Span {
+            forecasts: pick(&span.forecasts, span.bins),
+            truths: pick(&span.truths, span.bins),
+            ..*span
+        };
+        Self {
+            origins: stays.iter().map(|row| self.origins[*row]).collect(),
+            forecasts: self.forecasts.iter().map(|table| pick(table, 1)).collect(),
+            truths: self.truths.iter().map(|table| pick(table, 1)).collect(),
+            spans: self.spans.iter().map(span).collect(),
+        }
+    }
+}
+
+impl Span {
+    /// Where a row has `bins`, which must lie within the span.
+    pub(crate) fn cells(&self, row: usize, bins: Bins) -> std::ops::Range<usize> {
+        let first = row * self.bins + bins.first - self.first;
+        first..first + bins.count()
+    }
+
+    /// Whether the truth is known of all `bins` of a row.
+    pub(crate) fn known(&self, row: usize, bins: Bins) -> bool {
+        self.truths[self.cells(row, bins)]
+            .iter()
+            .all(|truth| truth.is_finite())
+    }
+}
+
 /// How much a row tells: newer ones more.
 pub(crate) fn recency(row: usize, rows: usize, half: f64) -> f64 {
     let age = 1.0 - row as f64 / (rows.max(2) - 1) as f64;
@@ -149,42 +206,32 @@ pub(crate) fn known_rows(truths: &[f64]) -> (usize, usize) {
 }
 
 impl Pool {
-    /// Fits to a track of at least a few hours; `spans` are (first bin ahead, bins) to validate bin by bin.
+    /// Fits to a track of at least a few hours, and tells how it did on the newest part of it; `spans` are (first bin
+    /// ahead, bins) to validate bin by bin.
     pub(crate) fn fit(
         clock: &Clock,
         plans: &Plans,
         track: &Track<'_>,
         scales: Scales,
         spans: &[(usize, usize)],
-    ) -> Self {
+    ) -> (Self, Validation) {
         let fitting = Fitting::new(clock, plans, track, scales);
         let early = fitting.coefficients(fitting.cut, |_| true);
         let origins = fitting.validation_origins();
         let (weights, forecasts, truths) = fitting.weigh(&origins, &early);
         let counts = |s: usize| {
             let mut kinds = weights.iter().flatten().map(|(kind, _)| *kind);
-            kinds.any(|kind| kind == Kind::Corrected(s))
+            kinds.any(|kind| kind == Kind::Corrected(s as u8))
         };
         let late = fitting.coefficients(track.len() - 1, counts);
-        let at_cut: Vec<Fitted> = weights
-            .iter()
-            .zip(early)
-            .map(|(weights, coefficients)| Fitted {
-                weights: weights.clone(),
-                coefficients,
-            })
-            .collect();
+        let of = |coefficients: &[Vec<[f16; WINDOWS_MAX]>]| -> Vec<Fitted> {
+            let pairs = weights.iter().zip(coefficients);
+            pairs.map(|(w, c)| Fitted::new(w, c)).collect()
+        };
+        let (at_cut, mut fitted) = (of(&early), of(&late));
         let spans = spans
             .iter()
             .map(|&(first, bins)| fitting.span(&origins, &at_cut, first.max(1), bins.max(1)));
-        let mut fitted: Vec<Fitted> = weights
-            .into_iter()
-            .zip(late)
-            .map(|(weights, coefficients)| Fitted {
-                weights,
-                coefficients,
-            })
-            .collect();
         let mut validation = Validation {
             spans: spans.collect(),
             origins,
@@ -196,35 +243,39 @@ impl Pool {
             for (fitted, share) in fitted.iter_mut().zip(&tried.shares) {
                 fitted.admit(Kind::Restart, *share);
             }
-            tried.restart
+            tried.restart.found
         });
         let live = &track.waves[0].live;
         let sum: f64 = (0..track.len()).map(|i| live.at(i).abs()).sum();
-        Self {
+        let mut pool = Self {
             fitted,
             inverse: fitting.inverse,
-            base_level: (0.1 * sum / track.len() as f64).max(1e-9),
-            validation,
+            levels: Levels {
+                base: (0.1 * sum / track.len() as f64).max(1e-9),
+                nonnegative: scales.log_shift.is_some(),
+            },
             restart,
-            residuals: fitting
-                .residuals
-                .into_iter()
-                .map(|r| (r.first, r.sum.into_vec()))
-                .collect(),
-            horizons: fitting.horizons,
-            windows: fitting.windows,
             seasonals: fitting.seasonals,
+        };
+        pool.keep_active();
+        (pool, validation)
+    }
+
+    /// Drops the seasonals that no member which counts is made of.
+    fn keep_active(&mut self) {
+        let used = |s: &usize| {
+            let mut kinds = self.fitted.iter().flat_map(|fitted| &fitted.weights);
+            let own = *s as u8;
+            kinds.any(|(k, _)| *k == Kind::Corrected(own) || *k == Kind::Plain(own))
+        };
+        let used: Vec<usize> = (0..self.seasonals.len()).filter(used).collect();
+        let position = |s: u8| used.iter().position(|u| *u == usize::from(s)).unwrap_or(0) as u8;
+        for (kind, _) in self.fitted.iter_mut().flat_map(|f| &mut f.weights) {
+            match kind {
+                Kind::Corrected(s) | Kind::Plain(s) => *s = position(*s),
+                _ => {}
+            }
         }
-    }
-
-    /// The running residuals of a seasonal as of the fit, for whoever continues them.
-    pub(crate) fn take_residuals(&mut self, seasonal: usize) -> (usize, Vec<f64>) {
-        std::mem::take(&mut self.residuals[seasonal])
-    }
-
-    /// What errors of a forecast are relative to.
-    #[inline]
-    pub(crate) fn level(&self, forecast: f64) -> f64 {
-        forecast.abs() + self.base_level
+        self.seasonals = used.iter().map(|&s| self.seasonals[s]).collect();
     }
 }

@@ -3,13 +3,14 @@
 use crate::{
     bases::Values,
     calibration::Calibration,
-    features::Residuals,
     forecast::{Forecast, Peak, PeakWindow, Request},
     grid,
     live::Shift,
-    model::{COVERAGE_MIN, Model, Pooled},
+    model::{COVERAGE_MIN, Model},
     peaks::{self, Bins},
     pool::Point,
+    pooled::Pooled,
+    recalled::Recalled,
     series::{Sample, Series},
     spread::{interpolate, middle_share, tens_beyond_p90},
     track::Track,
@@ -22,11 +23,32 @@ const STALE_SECONDS: i64 = 600;
 impl Model {
     /// The forecast at `request.now` from the bins of `series` that end by then and the newest live sample.
     ///
-    /// `series` continues the one that was fitted, on the same grid; its older part is not read again. The first bin of
-    /// the paths is the one that `now` lies in. Bins and samples later than `now` are not looked at.
+    /// `series` has the bins that were fitted and those since, on the same grid. Of the oldest ones [`Config::head`]
+    /// may be missing, so a history that slides along serves until the next fit; with more lost the forecast is made of
+    /// what is left and says that it is not reliable ([`Model::lost_bins`]). The first bin of the paths is the one that
+    /// `now` lies in. Bins and samples later than `now` are not looked at.
+    ///
+    /// [`Config::head`]: crate::Config::head
     #[must_use]
     pub fn predict(
         &self,
+        series: &Series,
+        latest: Option<Sample>,
+        request: &Request,
+        calibration: &Calibration,
+    ) -> Forecast {
+        let recalled = self.recall(series);
+        self.answer(recalled.as_ref(), series, latest, request, calibration)
+    }
+
+    pub(crate) fn recall(&self, series: &Series) -> Option<Recalled> {
+        let pooled = self.pooled.as_ref();
+        pooled.map(|pooled| Recalled::new(pooled, series))
+    }
+
+    pub(crate) fn answer(
+        &self,
+        recalled: Option<&Recalled>,
         series: &Series,
         latest: Option<Sample>,
         request: &Request,
@@ -38,6 +60,12 @@ impl Model {
         let age = request.now - recent.last_end(self.fitted_at);
         if age > STALE_BINS * self.step + STALE_SECONDS {
             reasons.push(format!("the newest known bin ended {age} s ago"));
+        }
+        let lost = self.lost_bins(series);
+        if lost > 0 {
+            reasons.push(format!(
+                "{lost} bins of the history that was fitted are lost: a new fit is due"
+            ));
         }
         for peak in &request.peaks {
             let coverage = calibration.coverage_p90(*peak, request.now);
@@ -61,8 +89,8 @@ impl Model {
             paths: Vec::new(),
             peaks: Vec::new(),
         };
-        match &self.pooled {
-            Some(pooled) => Present::new(pooled, self, &recent, latest).answer(
+        match self.pooled.as_ref().zip(recalled) {
+            Some((pooled, recalled)) => Present::new(pooled, recalled, &recent, latest).answer(
                 request,
                 calibration,
                 &mut forecast,
@@ -180,6 +208,7 @@ impl Series {
 /// A pooled model with everything known by now.
 struct Present<'a> {
     pooled: &'a Pooled,
+    recalled: &'a Recalled,
     track: Track<'a>,
     point: Point<'a>,
     /// UTC seconds at which the last known bin ended.
@@ -189,20 +218,23 @@ struct Present<'a> {
 }
 
 impl<'a> Present<'a> {
-    fn new(pooled: &'a Pooled, model: &Model, recent: &Series, latest: Option<Sample>) -> Self {
+    fn new(
+        pooled: &'a Pooled,
+        recalled: &'a Recalled,
+        recent: &Series,
+        latest: Option<Sample>,
+    ) -> Self {
         let clock = &pooled.clock;
-        let keep = Track::kept(&pooled.stored, clock);
-        let stored = pooled.stored.values();
-        let mut newer: Vec<f64> = (keep..stored.len())
-            .map(|i| {
-                if pooled.stored.valid()[i] {
-                    stored[i]
-                } else {
-                    f64::NAN
-                }
-            })
-            .collect();
-        let mut end = pooled.last_end;
+        let (stored, keep) = (&recalled.stored, recalled.keep);
+        let known = |i: usize| {
+            if stored.valid()[i] {
+                stored.values()[i]
+            } else {
+                f64::NAN
+            }
+        };
+        let mut newer: Vec<f64> = (keep..stored.values().len()).map(known).collect();
+        let mut end = pooled.last_end();
         let first = (recent.start - clock.start).div_euclid(clock.step);
         for (i, value) in recent
             .values
@@ -222,11 +254,11 @@ impl<'a> Present<'a> {
             newer[at] = value / pooled.unit;
             end = recent.start + recent.step * (i as i64 + 1);
         }
-        let _ = model;
-        let track = Track::continued(&pooled.stored, &newer, clock, pooled.scales);
-        let point = pooled.point(&track, keep);
+        let track = Track::continued(stored, keep, &newer, clock, pooled.scales);
+        let point = recalled.point(pooled, &track);
         let mut present = Self {
             pooled,
+            recalled,
             track,
             point,
             end,
@@ -253,8 +285,9 @@ impl<'a> Present<'a> {
         };
         let usual = low + (self.forecast(below + 1) - low) * at.fract();
         let residual = sample.value / self.pooled.unit - usual;
-        let relative = residual / self.pooled.pool.level(usual);
-        Some((Shift::new(&self.pooled.pool, ahead), relative))
+        let evidence = &self.recalled.evidence;
+        let relative = residual / evidence.level(usual);
+        Some((Shift::new(evidence, ahead), relative))
     }
 
     /// The pooled forecast `bins` after the last known bin, without live sample.
@@ -266,9 +299,8 @@ impl<'a> Present<'a> {
             .waves
             .iter()
             .map(|wave| {
-                pooled
-                    .plans
-                    .values(&pooled.clock, wave, known - 1 + bins, known)
+                let plans = &self.recalled.plans;
+                plans.values(&pooled.clock, wave, known - 1 + bins, known)
             })
             .collect();
         self.point.forecast(bins, |s| {
@@ -283,7 +315,8 @@ impl<'a> Present<'a> {
         let Some((shift, relative)) = &self.shift else {
             return plain;
         };
-        plain + relative * shift.remaining(&self.pooled.pool, bins) * self.pooled.pool.level(plain)
+        let evidence = &self.recalled.evidence;
+        plain + relative * shift.remaining(evidence, bins) * evidence.level(plain)
     }
 
     /// Bins ahead of the UTC bin that begins at `time`, at least 1.
@@ -315,7 +348,10 @@ impl<'a> Present<'a> {
         forecast.calibrated_to = widening.narrow(if calibrated_to.is_finite() {
             calibrated_to
         } else {
-            self.pooled.spread.calibrated_to()
+            let Recalled {
+                spread, evidence, ..
+            } = self.recalled;
+            spread.calibrated_to(evidence)
         });
     }
 
@@ -331,7 +367,8 @@ impl<'a> Present<'a> {
             .collect();
         let paths = request.levels.iter().map(|&level| {
             let asked = self.pooled.widening.widen(level, level);
-            let quantiles = self.quantiles(asked);
+            let furthest = middle.iter().map(|(ahead, _, _)| *ahead).max();
+            let quantiles = self.quantiles(asked, furthest.unwrap_or(1));
             middle
                 .iter()
                 .map(|&(ahead, time, value)| self.quantile(&quantiles, ahead, time, value))
@@ -340,57 +377,59 @@ impl<'a> Present<'a> {
         paths.collect()
     }
 
-    fn quantiles(&self, level: f64) -> Quantiles {
-        let spread = &self.pooled.spread;
+    fn quantiles(&self, level: f64, furthest: usize) -> Quantiles {
+        let Recalled {
+            spread, evidence, ..
+        } = self.recalled;
         Quantiles {
             level,
-            errors: spread.at_level(level),
-            middle: spread.at_level(0.5),
+            errors: spread.at_level(evidence, furthest, level),
+            middle: spread.at_level(evidence, furthest, 0.5),
         }
     }
 
     fn quantile(&self, quantiles: &Quantiles, ahead: usize, time: i64, forecast: f64) -> f64 {
-        let pooled = self.pooled;
-        let narrow = self
-            .shift
-            .as_ref()
-            .map_or(1.0, |(s, _)| s.narrowing(&pooled.pool, ahead));
-        let level = pooled.pool.level(forecast);
+        let evidence = &self.recalled.evidence;
+        let shift = self.shift.as_ref();
+        let narrow = shift.map_or(1.0, |(s, _)| s.narrowing(evidence, ahead));
+        let level = evidence.level(forecast);
         let at = |errors: &[f64]| {
-            forecast + narrow * level * interpolate(&pooled.pool.horizons, errors, ahead)
+            forecast + narrow * level * interpolate(&evidence.horizons, errors, ahead)
         };
         let (value, middle) = (at(&quantiles.errors), at(&quantiles.middle));
         let (share, usual) = self.by_clock(ahead, time, quantiles.level);
-        pooled.unit * (middle + (1.0 - share) * (value - middle) + share * usual)
+        self.pooled.unit * (middle + (1.0 - share) * (value - middle) + share * usual)
     }
 
     /// How much of the spread of the bin at `time` comes from its clock time, and how wide that is at `level`.
     fn by_clock(&self, ahead: usize, time: i64, level: f64) -> (f64, f64) {
         let clock = &self.pooled.clock;
         let local = clock.local((time - clock.start).div_euclid(clock.step));
-        let rest = clock.is_rest(clock.day_of(local));
-        self.pooled
-            .spread
-            .by_clock(ahead, clock.bin_of_day(local), rest, level)
+        let Recalled { spread, stored, .. } = self.recalled;
+        spread.by_clock((clock, stored), ahead, local, level)
     }
 
     /// Quantiles of the maximum over a window, and up to which level the past speaks for them.
     fn peak(&self, window: PeakWindow, now: i64, levels: Vec<f64>) -> (Vec<f64>, f64) {
         let pooled = self.pooled;
-        let pool = &pooled.pool;
+        let Recalled {
+            spread, evidence, ..
+        } = self.recalled;
         let from = now - self.end + window.lead;
         let bins = Bins::touched(from, from + window.window, pooled.clock.step);
-        let span = pooled.peaks.iter().find(|(fitted, _)| *fitted == window);
-        let span = span.map(|(_, at)| &pool.validation.spans[*at]);
+        let span = pooled.peaks.iter().position(|fitted| *fitted == window);
+        let span = span.map(|at| &evidence.spans[at]);
         let span = span.filter(|s| s.first <= bins.first && bins.last < s.first + s.bins);
         let Some(span) = span else {
             return (self.envelope(bins, &levels), 0.5);
         };
         let middle = (bins.first..=bins.last).map(|h| self.shifted(h));
         let middle = middle.fold(f64::NEG_INFINITY, f64::max);
-        let errors = peaks::errors(pool, span, bins, |row, ahead, forecast| match &self.shift {
-            Some((shift, _)) => shift.past(pool, row, ahead) * pool.level(forecast),
-            None => 0.0,
+        let errors = peaks::errors(evidence, span, bins, |row, ahead, forecast| {
+            let shift = self.shift.as_ref();
+            shift.map_or(0.0, |(shift, _)| {
+                shift.past(evidence, row, ahead) * evidence.level(forecast)
+            })
         });
         if errors.is_empty() {
             return (self.envelope(bins, &levels), 0.5);
@@ -399,19 +438,19 @@ impl<'a> Present<'a> {
         // Windows are few, single bins many: half of the distance from the median is read off the latter's shape.
         let ahead = bins.first + bins.count() / 2;
         let time = self.end + pooled.clock.step * (ahead as i64 - 1);
-        let (_, horizon, _) = grid::between(&pool.horizons, ahead);
+        let (_, horizon, _) = grid::between(&evidence.horizons, ahead);
         let (centre, deviation) = (errors.quantile(0.5), errors.deviation());
         let value = |&level: &f64| {
             let own = errors.with_tail(level, to);
-            let own = if pooled.spread.capped {
+            let own = if spread.capped {
                 errors.bounded(own, level)
             } else {
                 own
             };
-            let alike = centre + deviation * pooled.spread.shape(horizon, level);
+            let alike = centre + deviation * spread.shape(evidence, horizon, level);
             let error = 0.5 * (own + alike) - middle_share(level) * centre;
-            let half = middle + (1.0 - middle_share(0.5)) * centre * pool.level(middle);
-            let value = middle + error * pool.level(middle);
+            let half = middle + (1.0 - middle_share(0.5)) * centre * evidence.level(middle);
+            let value = middle + error * evidence.level(middle);
             // Up to P90 windows speak for themselves; above they are few, and the clock time helps.
             let (share, usual) = self.by_clock(ahead, time, level);
             let share = share * tens_beyond_p90(level).clamp(0.0, 1.0);
@@ -424,7 +463,7 @@ impl<'a> Present<'a> {
     fn envelope(&self, bins: Bins, levels: &[f64]) -> Vec<f64> {
         let step = self.pooled.clock.step;
         let value = |&level: &f64| {
-            let quantiles = self.quantiles(level);
+            let quantiles = self.quantiles(level, bins.last);
             let each = (bins.first..=bins.last).map(|ahead| {
                 let time = self.end + step * (ahead as i64 - 1);
                 self.quantile(&quantiles, ahead, time, self.shifted(ahead))
@@ -440,46 +479,4 @@ struct Quantiles {
     level: f64,
     errors: Vec<f64>,
     middle: Vec<f64>,
-}
-
-impl Pooled {
-    /// The pool at the end of `track`, which shares its first `keep` bins with the fit.
-    fn point<'a>(&'a self, track: &Track<'_>, keep: usize) -> Point<'a> {
-        let known = track.len();
-        let mut residuals: Vec<Residuals<'_>> = self
-            .residuals
-            .iter()
-            .map(|(first, sum)| Residuals::continued(*first, sum, keep))
-            .collect();
-        for i in keep..known {
-            let spaces: Vec<Values> = track
-                .waves
-                .iter()
-                .map(|w| self.plans.values(&self.clock, w, i, known))
-                .collect();
-            for (lane, seasonal) in residuals.iter_mut().zip(&self.pool.seasonals) {
-                let base = spaces[seasonal.space][seasonal.base];
-                lane.push(track.waves[seasonal.space].live.at(i) - base);
-            }
-        }
-        let live = &track.waves[0].live;
-        let level = |bins: usize| {
-            let from = known.saturating_sub(bins);
-            (from..known).map(|i| live.at(i)).sum::<f64>() / (known - from) as f64
-        };
-        let last = live.at(known - 1);
-        Point {
-            horizons: &self.pool.horizons,
-            windows: &self.pool.windows,
-            seasonals: &self.pool.seasonals,
-            fitted: &self.pool.fitted,
-            inverse: self.pool.inverse.widened(last),
-            features: residuals
-                .iter()
-                .map(|r| r.means(&self.pool.windows, known - 1))
-                .collect(),
-            levels: [level(self.clock.hour), level(self.clock.day), last],
-            restarted: self.pool.restart.as_ref().map(|r| r.at(track, known - 1)),
-        }
-    }
 }

@@ -1,21 +1,17 @@
 //! Skill: how much better the pool is than repeating the past.
 
-use crate::{config::Config, errors::Errors, model::Pooled, pool::Kind};
+use crate::{clock::Clock, errors::Errors, grid, pool::Validation, track::Track};
 
 /// Days over which skill is judged.
 const DAYS: usize = 7;
 
-/// `1 - pinball / pinball of the better seasonal-naive` at the level of `config`, an hour ahead, over the newest week
-/// of held-out history; NaN when there is none.
-pub(crate) fn at_fit(pooled: &Pooled, config: &Config) -> f64 {
-    let _ = (Kind::Last, DAYS);
-    let level = config.skill_level;
-    let pool = &pooled.pool;
-    let validation = &pool.validation;
-    let horizon = crate::grid::between(&pool.horizons, pooled.clock.hour).1;
-    let ahead = pool.horizons[horizon];
-    let known = pooled.stored.values();
-    let newest = known.len().saturating_sub(DAYS * pooled.clock.day);
+/// `1 - pinball / pinball of the better seasonal-naive` at `level`, an hour ahead, over the newest week of held-out
+/// history; NaN when there is none.
+pub(crate) fn at_fit(track: &Track<'_>, validation: &Validation, clock: &Clock, level: f64) -> f64 {
+    let horizons = grid::horizons(clock.step, clock.day);
+    let horizon = grid::between(&horizons, clock.hour).1;
+    let ahead = horizons[horizon];
+    let newest = track.len().saturating_sub(DAYS * clock.day);
     let rows: Vec<usize> = (0..validation.origins.len())
         .filter(|&row| {
             validation.origins[row] >= newest && validation.truths[horizon][row].is_finite()
@@ -39,7 +35,7 @@ pub(crate) fn at_fit(pooled: &Pooled, config: &Config) -> f64 {
             let target = validation.origins[row] + ahead;
             target
                 .checked_sub(lag)
-                .map(|i| validation.truths[horizon][row] - known[i])
+                .map(|i| validation.truths[horizon][row] - track.values.at(i))
         };
         let errors: Option<Vec<f64>> = rows.iter().map(past).collect();
         errors.map(loss)
@@ -49,7 +45,7 @@ pub(crate) fn at_fit(pooled: &Pooled, config: &Config) -> f64 {
             .map(|&row| validation.truths[horizon][row] - validation.forecasts[horizon][row])
             .collect(),
     );
-    let day = pooled.clock.day;
+    let day = clock.day;
     let best = [naive(day), naive(7 * day)]
         .into_iter()
         .flatten()

@@ -1,6 +1,8 @@
 //! What must hold for any series.
 
 mod breaks;
+mod precision;
+mod recall;
 
 use proptest::prelude::*;
 
@@ -334,8 +336,8 @@ fn the_tail_of_a_sparse_load_is_not_capped() {
             }
         }
         let model = fit(&sparse, &Calendar::default(), &config());
-        let spread = &model.pooled.as_ref().unwrap().spread;
-        assert_eq!(spread.capped, capped, "{zeros} zeros");
+        let pooled = model.pooled.as_ref().unwrap();
+        assert_eq!(pooled.capped, capped, "{zeros} zeros");
         sound(&forecast(&sparse, None));
     }
 }

@@ -56,6 +56,9 @@ impl<'a, T: Copy> Lane<'a, T> {
     }
 
     pub(crate) fn into_vec(self) -> Vec<T> {
+        if self.keep == 0 {
+            return self.new;
+        }
         let mut all = self.old[..self.keep].to_vec();
         all.extend(self.new);
         all
@@ -122,24 +125,19 @@ pub(crate) struct Track<'a> {
 }
 
 impl<'a> Track<'a> {
-    /// `stored` without its newest hour (which hindsight may have changed), continued by `newer`, which begins with
-    /// that hour, holds NaN for gaps and ends with a known value.
+    /// The first `keep` bins of `stored`, continued by `newer`, which holds NaN for gaps. Hindsight may change the
+    /// newest hour of what is stored.
     pub(crate) fn continued(
         stored: &'a Stored,
+        keep: usize,
         newer: &[f64],
         clock: &Clock,
         scales: Scales,
     ) -> Self {
-        let keep = Self::kept(stored, clock);
         let mut track = Self::empty(stored, keep, clock, scales);
         track.append(newer);
         track.settle(keep, scales);
         track
-    }
-
-    /// How many bins of `stored` stay as they are when it is continued.
-    pub(crate) fn kept(stored: &Stored, clock: &Clock) -> usize {
-        stored.values.len().saturating_sub(2 * clock.hour)
     }
 
     /// From nothing: also learns the scales.
@@ -278,39 +276,41 @@ impl<'a> Track<'a> {
     fn settle(&mut self, from: usize, scales: Scales) {
         let half = self.hour.max(3) / 2;
         let end = self.values.len();
-        let mut centred = Rolling::default();
-        let mut trailing = Rolling::default();
-        for i in from.saturating_sub(half)..(from + half).min(end) {
-            centred.insert(self.values.at(i));
-        }
-        for i in from.saturating_sub(2 * half)..from {
-            trailing.insert(self.values.at(i));
+        let most = OUTLIER_SIGMAS * scales.sigma;
+        for wave in &mut self.waves {
+            wave.reserve(end - from);
         }
         for i in from..end {
             let value = self.values.at(i);
-            if i + half < end {
-                centred.insert(self.values.at(i + half));
-            }
-            if i > from && i > half {
-                centred.remove(self.values.at(i - half - 1));
-            }
-            trailing.insert(value);
-            if i > from && i > 2 * half {
-                trailing.remove(self.values.at(i - 2 * half - 1));
-            }
             let lagged = self.nearest_lagged(i, value);
             let previous = if i > 0 { self.values.at(i - 1) } else { value };
-            let settled = clip(value, &[centred.median(), lagged], scales.sigma);
-            let live = clip(
-                value,
-                &[previous, trailing.median(), lagged],
-                DOUBT * scales.sigma,
-            );
+            let near = |reference: f64, most: f64| (reference - value).abs() <= most;
+            // Medians are dear, and nearly every bin is explained without them.
+            let settled = if near(lagged, most) {
+                value
+            } else {
+                let centred = self.median_of(i.saturating_sub(half)..(i + half + 1).min(end));
+                clip(value, &[centred, lagged], most)
+            };
+            let live = if near(previous, DOUBT * most) || near(lagged, DOUBT * most) {
+                value
+            } else {
+                let trailing = self.median_of(i.saturating_sub(2 * half)..i + 1);
+                clip(value, &[previous, trailing, lagged], DOUBT * most)
+            };
             self.push(settled, live, scales);
         }
         for space in 0..self.waves.len() {
             self.extend_effect(space);
         }
+    }
+
+    fn median_of(&self, bins: std::ops::Range<usize>) -> f64 {
+        let mut window = Rolling::default();
+        for i in bins {
+            window.insert(self.values.at(i));
+        }
+        window.median()
     }
 
     /// Of the values at about this time yesterday and last week, the nearest; recurring spikes are no outliers.
@@ -334,10 +334,12 @@ impl<'a> Track<'a> {
     fn push(&mut self, settled: f64, live: f64, scales: Scales) {
         for (space, wave) in self.waves.iter_mut().enumerate() {
             let (settled, live) = match (space, scales.log_shift) {
-                (1, Some(shift)) => (
-                    (settled.max(0.0) + shift).ln(),
-                    (live.max(0.0) + shift).ln(),
-                ),
+                (1, Some(shift)) => {
+                    let log = |value: f64| (value.max(0.0) + shift).ln();
+                    let settled_log = log(settled);
+                    let alike = live == settled;
+                    (settled_log, if alike { settled_log } else { log(live) })
+                }
                 _ => (settled, live),
             };
             let sum = wave.settled_sum.at(wave.settled_sum.len() - 1);
@@ -367,6 +369,12 @@ impl<'a> Track<'a> {
 }
 
 impl Wave<'_> {
+    fn reserve(&mut self, bins: usize) {
+        for lane in [&mut self.settled_sum, &mut self.live, &mut self.effect] {
+            lane.new.reserve(bins);
+        }
+    }
+
     /// The settled value of bin `i`.
     #[inline]
     pub(crate) fn value(&self, i: usize) -> f64 {
@@ -438,13 +446,17 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     *values.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
-fn clip(value: f64, references: &[f64], sigma: f64) -> f64 {
+/// `value`, no further than `most` from the nearest of the references.
+fn clip(value: f64, references: &[f64], most: f64) -> f64 {
     let mut nearest = references[0];
     for &reference in &references[1..] {
         if (reference - value).abs() < (nearest - value).abs() {
             nearest = reference;
         }
     }
-    let most = OUTLIER_SIGMAS * sigma;
-    nearest + (value - nearest).clamp(-most, most)
+    if (nearest - value).abs() <= most {
+        value
+    } else {
+        nearest + (value - nearest).clamp(-most, most)
+    }
 }

@@ -1,5 +1,6 @@
 //! Training corrections and trying the members on past origins.
 
+use half::f16;
 use linfa::{DatasetBase, traits::Fit as _};
 use ndarray::Array2;
 
@@ -14,7 +15,7 @@ use crate::{
     features::{Residuals, WINDOWS_MAX, correction, windows},
     grid,
     ridge::RidgeParams,
-    track::{Lane, Scales, Track},
+    track::{Scales, Track},
 };
 
 /// Everything a fit works with.
@@ -61,11 +62,11 @@ impl<'a> Fitting<'a> {
                 if known < first + clock.day + clock.day / 2 {
                     continue;
                 }
-                let mut lane = Residuals::empty(first);
+                let mut lane = Residuals::empty(first, 0);
                 for (i, value) in values.iter().enumerate() {
                     lane.push(wave.live.at(i) - value);
                 }
-                seasonals.push(Seasonal { space, base });
+                seasonals.push(Seasonal { space, base, first });
                 bases.push(values);
                 residuals.push(lane);
             }
@@ -98,15 +99,15 @@ impl<'a> Fitting<'a> {
         &self,
         known_to: usize,
         wanted: impl Fn(usize) -> bool,
-    ) -> Vec<Vec<[f64; WINDOWS_MAX]>> {
+    ) -> Vec<Vec<[f16; WINDOWS_MAX]>> {
         let windows = self.windows.len();
-        let mut all: Vec<Vec<[f64; WINDOWS_MAX]>> = self
+        let mut all: Vec<Vec<[f16; WINDOWS_MAX]>> = self
             .horizons
             .iter()
             .map(|&h| {
                 let fade = (-(h as f64) / (FADE_DAYS * self.clock.day as f64)).exp();
-                let mut row = [0.0; WINDOWS_MAX];
-                row[..windows].fill(fade / windows as f64);
+                let mut row = [f16::ZERO; WINDOWS_MAX];
+                row[..windows].fill(f16::from_f64(fade / windows as f64));
                 vec![row; self.seasonals.len()]
             })
             .collect();
@@ -127,7 +128,7 @@ impl<'a> Fitting<'a> {
                 };
                 for (column, fitted) in all[group.clone()].iter_mut().enumerate() {
                     for window in 0..windows {
-                        fitted[seasonal][window] = found[[window, column]];
+                        fitted[seasonal][window] = f16::from_f64(found[[window, column]]);
                     }
                 }
             }
@@ -197,7 +198,7 @@ impl<'a> Fitting<'a> {
             return self.bases[seasonal][target];
         }
         // Within an hour of a whole day, smoothing would look past the origin.
-        let Seasonal { space, base } = self.seasonals[seasonal];
+        let Seasonal { space, base, .. } = self.seasonals[seasonal];
         self.plans
             .values(self.clock, &self.track.waves[space], target, origin + 1)[base]
     }
@@ -214,7 +215,7 @@ impl<'a> Fitting<'a> {
     pub(super) fn weigh(
         &self,
         origins: &[usize],
-        coefficients: &[Vec<[f64; WINDOWS_MAX]>],
+        coefficients: &[Vec<[f16; WINDOWS_MAX]>],
     ) -> (Vec<Vec<(Kind, f64)>>, Vec<Vec<f64>>, Vec<Vec<f64>>) {
         let kinds = self.kinds();
         let features = self.features(origins);
@@ -304,7 +305,7 @@ impl<'a> Fitting<'a> {
     /// All kinds of members, in the order of the cells that [`Self::members`] fills.
     fn kinds(&self) -> Vec<Kind> {
         let seasonals =
-            (0..self.seasonals.len()).flat_map(|s| [Kind::Corrected(s), Kind::Plain(s)]);
+            (0..self.seasonals.len() as u8).flat_map(|s| [Kind::Corrected(s), Kind::Plain(s)]);
         seasonals
             .chain([Kind::HourLevel, Kind::DayLevel, Kind::Last])
             .collect()
@@ -326,7 +327,7 @@ impl<'a> Fitting<'a> {
         origin: usize,
         target: usize,
         features: &[[f64; WINDOWS_MAX]],
-        coefficients: &[[f64; WINDOWS_MAX]],
+        coefficients: &[[f16; WINDOWS_MAX]],
         levels: [f64; 3],
         cells: &mut [f64],
     ) {
@@ -415,13 +416,4 @@ fn spread(first: usize, end: usize, count: usize, hour: usize) -> Vec<usize> {
 
 fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
-}
-
-impl Residuals<'_> {
-    fn empty(first: usize) -> Self {
-        Self {
-            first,
-            sum: Lane::starting_with(0.0),
-        }
-    }
 }

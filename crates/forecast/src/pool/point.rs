@@ -35,20 +35,14 @@ impl Point<'_> {
     fn at(&self, horizon: usize, bins: usize, base: &impl Fn(usize) -> f64) -> f64 {
         let fitted = &self.fitted[horizon];
         let windows = self.windows.len();
-        let value = |kind: Kind| match kind {
-            Kind::Corrected(s) | Kind::Plain(s) => {
-                let base = base(s);
-                if !base.is_finite() {
-                    return self.levels[2];
-                }
-                let moved = if matches!(kind, Kind::Corrected(_)) {
-                    let coefficients = &fitted.coefficients[s][..windows];
-                    correction(&self.features[s][..windows], coefficients)
-                } else {
-                    0.0
-                };
-                self.inverse.load(self.seasonals[s].space, base + moved)
+        let mut coefficients = fitted.coefficients.iter();
+        let mut value = |kind: Kind| match kind {
+            Kind::Corrected(s) => {
+                let s = usize::from(s);
+                let own = coefficients.next().map_or(&[][..], |own| &own[..windows]);
+                self.seasonal(s, base(s), correction(&self.features[s][..windows], own))
             }
+            Kind::Plain(s) => self.seasonal(usize::from(s), base(usize::from(s)), 0.0),
             Kind::HourLevel => self.levels[0],
             Kind::DayLevel => self.levels[1],
             Kind::Last => self.levels[2],
@@ -57,10 +51,17 @@ impl Point<'_> {
                 None => self.levels[2],
             },
         };
-        fitted
-            .weights
-            .iter()
-            .map(|&(kind, weight)| weight * value(kind))
-            .sum()
+        let weights = fitted.weights.iter();
+        let members = weights.map(|&(kind, weight)| (value(kind), f64::from(weight)));
+        members.map(|(value, weight)| weight * value).sum()
+    }
+
+    /// The load that seasonal `s` stands for, moved; where its base is not known, the last value.
+    fn seasonal(&self, s: usize, base: f64, moved: f64) -> f64 {
+        if base.is_finite() {
+            self.inverse.load(self.seasonals[s].space, base + moved)
+        } else {
+            self.levels[2]
+        }
     }
 }

@@ -7,7 +7,11 @@
 use super::{
     FADE_DAYS, Inverse, Kind, Validation, break_point, fitting::Fitting, weights::weights,
 };
-use crate::track::Track;
+use crate::{
+    bases::Plans,
+    clock::Clock,
+    track::{Track, Wave},
+};
 
 /// Fewest rows since the break for a horizon to have evidence of its own.
 const EVIDENCE_MIN: usize = 6;
@@ -15,13 +19,21 @@ const EVIDENCE_MIN: usize = 6;
 /// are seen are events which end.
 const MARGIN: f64 = 2.0;
 
+/// Where the level broke, and by which base the rhythm from before is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Break {
+    /// First bin after the break.
+    from: usize,
+    /// Bins of the history that it was found in.
+    known: usize,
+    space: usize,
+    pub(crate) base: usize,
+}
+
 /// The rhythm from before a break, to be moved to the level since.
 #[derive(Clone, Debug)]
 pub(crate) struct Restart {
-    /// First bin after the break.
-    from: usize,
-    space: usize,
-    pub(crate) base: usize,
+    pub(crate) found: Break,
     /// The base from bins before the break, of the bins from `from` on.
     usual: Vec<f64>,
     day: usize,
@@ -79,7 +91,8 @@ impl Tried {
     /// Makes the past forecasts since the break those with the restart, and forgets those that the break took by
     /// surprise: they would widen the bands for weeks, relative to a level that has changed.
     pub(super) fn revise(&self, horizons: &[usize], validation: &mut Validation) {
-        let Restart { from, hour, .. } = self.restart;
+        let Restart { found, hour, .. } = self.restart;
+        let from = found.from;
         for (horizon, &bins) in horizons.iter().enumerate() {
             for (row, &origin) in validation.origins.iter().enumerate() {
                 if origin >= from + hour {
@@ -93,16 +106,38 @@ impl Tried {
     }
 }
 
+impl Break {
+    /// The first bin that the rhythm is not read from: the hour before the break holds it, or lies after it already.
+    fn before(self, clock: &Clock) -> usize {
+        self.from.saturating_sub(2 * clock.hour).max(1)
+    }
+
+    /// Reads the rhythm off the history that the break was found in.
+    pub(crate) fn restart(self, clock: &Clock, plans: &Plans, waves: &[Wave<'_>]) -> Restart {
+        let (wave, before) = (&waves[self.space], self.before(clock));
+        // A day ahead, until the next fit.
+        let end = self.known + clock.day + clock.day / 4;
+        let usual = |i| plans.values(clock, wave, i, before)[self.base];
+        Restart {
+            found: self,
+            usual: (self.from..end).map(usual).collect(),
+            day: clock.day,
+            hour: clock.hour,
+        }
+    }
+}
+
 impl Restart {
     /// At bin `origin` of `track`, which is at or after the break.
     pub(crate) fn at<'a>(&'a self, track: &Track<'_>, origin: usize) -> Restarted<'a> {
-        let live = &track.waves[self.space].live;
+        let Break { from, space, .. } = self.found;
+        let live = &track.waves[space].live;
         let above = |from: usize| {
             let sum: f64 = (from..=origin).map(|i| live.at(i) - self.usual(i)).sum();
             sum / (origin + 1 - from) as f64
         };
-        let level = above(self.from);
-        let last_hour = self.from.max((origin + 1).saturating_sub(self.hour));
+        let level = above(from);
+        let last_hour = from.max((origin + 1).saturating_sub(self.hour));
         Restarted {
             restart: self,
             above: level,
@@ -113,8 +148,9 @@ impl Restart {
 
     /// The usual value of bin `i`; beyond what was made ready, that of the day before.
     fn usual(&self, i: usize) -> f64 {
-        let beyond = (i - self.from + 1).saturating_sub(self.usual.len());
-        self.usual[i - self.from - beyond.div_ceil(self.day) * self.day]
+        let since = i - self.found.from;
+        let beyond = (since + 1).saturating_sub(self.usual.len());
+        self.usual[since - beyond.div_ceil(self.day) * self.day]
     }
 
     /// `[horizon][row]`: what it would have forecast where a truth is known.
@@ -126,7 +162,7 @@ impl Restart {
     ) -> Vec<Vec<f64>> {
         let mut table = vec![vec![f64::NAN; validation.origins.len()]; truths.len()];
         for (row, &origin) in validation.origins.iter().enumerate() {
-            if origin < self.from {
+            if origin < self.found.from {
                 continue;
             }
             let restarted = self.at(fitting.track, origin);
@@ -146,33 +182,28 @@ impl Restarted<'_> {
         let restart = self.restart;
         let usual = restart.usual(self.origin + bins);
         let fade = (-(bins as f64) / (FADE_DAYS * restart.day as f64)).exp();
-        inverse.beyond(restart.space, usual + self.above + fade * self.lately)
+        inverse.beyond(restart.found.space, usual + self.above + fade * self.lately)
     }
 }
 
 /// For each space a restart of the base that was best before the break: the hours since tell additive from
 /// proportional steps, but not one day's rhythm from another's.
 fn candidates(fitting: &Fitting<'_>, from: usize) -> Vec<Restart> {
-    let (clock, track) = (fitting.clock, fitting.track);
-    // The hour before `from` holds the break, or lies after it already.
-    let before = from.saturating_sub(2 * clock.hour).max(1);
-    // A day ahead, until the next fit.
-    let end = track.len() + clock.day + clock.day / 4;
     let candidate = |space: usize| {
-        let base = best_base(fitting, space, before)?;
-        let wave = &track.waves[space];
-        let usual = |i| fitting.plans.values(clock, wave, i, before)[base];
-        let usual: Vec<f64> = (from..end).map(usual).collect();
-        usual.iter().all(|v| v.is_finite()).then_some(Restart {
+        let mut found = Break {
             from,
+            known: fitting.track.len(),
             space,
-            base,
-            usual,
-            day: clock.day,
-            hour: clock.hour,
-        })
+            base: 0,
+        };
+        found.base = best_base(fitting, space, found.before(fitting.clock))?;
+        let restart = found.restart(fitting.clock, fitting.plans, &fitting.track.waves);
+        let known = restart.usual.iter().all(|v| v.is_finite());
+        known.then_some(restart)
     };
-    (0..track.waves.len()).filter_map(candidate).collect()
+    (0..fitting.track.waves.len())
+        .filter_map(candidate)
+        .collect()
 }
 
 /// The base with the least mean error in the bins before `before`.
