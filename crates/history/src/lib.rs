@@ -9,5 +9,7 @@
 //! merely does not know (a missing row, an empty field, a scrape that failed) gives a gap. No value is ever invented.
 #![forbid(unsafe_code)]
 
+pub mod collector;
 pub mod prometheus;
+mod text;
 pub mod trace;

@@ -23,6 +23,8 @@ use prometheus_http_query::Client;
 
 pub use error::SourceError;
 
+use crate::text::{chain, shown_url};
+
 /// Most points that one request asks for; Prometheus itself refuses more than 11,000.
 pub const POINTS_PER_REQUEST_MAX: i64 = 10_000;
 
@@ -65,12 +67,12 @@ impl Source {
             url: url.to_owned(),
             reason,
         };
-        let client = Client::try_from(url).map_err(|error| invalid(error::chain(&error)))?;
+        let client = Client::try_from(url).map_err(|error| invalid(chain(&error)))?;
         if !matches!(client.base_url().scheme(), "http" | "https") {
             return Err(invalid("the scheme is neither http nor https".to_owned()));
         }
         Ok(Self {
-            url: error::without_password(client.base_url()),
+            url: shown_url(client.base_url()),
             client,
             timeout,
         })
@@ -159,7 +161,7 @@ impl Source {
                     .await
                     .map_err(|error| SourceError::Unreachable {
                         url: self.url.clone(),
-                        reason: error::chain(&error),
+                        reason: chain(&error),
                     })?;
             let status = response.status().as_u16();
             let mut body = Vec::new();
@@ -169,7 +171,7 @@ impl Source {
                     .await
                     .map_err(|error| SourceError::Interrupted {
                         url: self.url.clone(),
-                        reason: error::chain(&error),
+                        reason: chain(&error),
                     })?;
                 let Some(chunk) = chunk else { break };
                 if body.len() + chunk.len() > ANSWER_BYTES_MAX {

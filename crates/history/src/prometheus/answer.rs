@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::error::SourceError;
+use crate::text::{self, beginning};
 
 /// Labels of a series, in the order of their names.
 pub(super) type Labels = BTreeMap<String, String>;
@@ -109,27 +110,8 @@ pub(super) fn read(
 
 /// Labels as PromQL writes them, shortened.
 pub(super) fn show(labels: &Labels) -> String {
-    const SHOWN: usize = 4;
-    let name = labels.get("__name__").map_or("", String::as_str);
-    let others = labels.iter().filter(|(label, _)| *label != "__name__");
-    let mut shown: Vec<_> = others
-        .map(|(label, value)| format!("{label}={value:?}"))
-        .collect();
-    if shown.len() > SHOWN {
-        shown.truncate(SHOWN);
-        shown.push("…".to_owned());
-    }
-    format!("{name}{{{}}}", shown.join(","))
-}
-
-/// How an answer begins, on one line and without what a terminal would act on.
-fn beginning(body: &[u8]) -> String {
-    const SHOWN: usize = 60;
-    let text = String::from_utf8_lossy(&body[..body.len().min(4 * SHOWN)]);
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    words
-        .chars()
-        .take(SHOWN)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    let pairs = labels
+        .iter()
+        .map(|(label, value)| (label.as_str(), value.as_str()));
+    text::labels(pairs)
 }

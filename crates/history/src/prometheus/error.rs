@@ -1,7 +1,5 @@
 //! What can go wrong with a range query, and how to mend it.
 
-use std::error::Error;
-
 /// Why a series could not be fetched.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SourceError {
@@ -138,30 +136,4 @@ pub enum SourceError {
         /// The expression.
         promql: String,
     },
-}
-
-/// An error with its causes on one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        // Some layers repeat what is below them.
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
-}
-
-/// A URL for messages.
-pub(super) fn without_password<U: std::fmt::Display>(url: &U) -> String {
-    let text = url.to_string();
-    let shown = text.trim_end_matches('/');
-    match (shown.split_once("://"), shown.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
-        _ => shown.to_owned(),
-    }
 }

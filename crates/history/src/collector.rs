@@ -1,0 +1,203 @@
+//! Thousands of signals, kept fresh from one Prometheus at a bounded price.
+//!
+//! [`Collector::watch`] takes a PromQL expression that gives one number and returns a [`Watch`], whose
+//! [`seen`](Watch::seen) tells 28 days of history, the last day in detail, the newest live sample and how the signal
+//! does. A task in the background asks the server; whoever watches never waits for it.
+mod answer;
+mod apply;
+mod budget;
+mod clock;
+mod config;
+mod driver;
+mod entry;
+mod error;
+mod fault;
+mod health;
+mod job;
+mod pace;
+mod plan;
+mod query;
+mod queue;
+mod registry;
+mod ring;
+mod secret;
+mod signal;
+mod start;
+mod stats;
+mod transport;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Clock;
+use driver::Driver;
+use query::Query;
+use registry::Registry;
+use stats::Counters;
+use tokio::task::JoinHandle;
+use transport::{Http, Transport};
+
+pub use config::{Auth, ClientCertificate, Enforced, Limits, SourceConfig, Tls, Verification};
+pub use error::{ConfigError, QueryError};
+pub use fault::{Fault, FaultKind};
+pub use secret::Secret;
+pub use signal::{
+    HISTORY_BINS, HISTORY_STEP_SECONDS, RECENT_BINS, RECENT_STEP_SECONDS, SIGNAL_BYTES_MAX, Seen,
+    State,
+};
+pub use stats::{CollectorStats, SignalCounts};
+pub use watch::Watch;
+
+/// Keeps the signals of one source fresh until it is dropped or shut down.
+#[derive(Debug)]
+pub struct Collector {
+    registry: Arc<Registry>,
+    counters: Arc<Counters>,
+    enforced: Option<Enforced>,
+    limits: Limits,
+    timeout: Duration,
+    clock: Clock,
+    task: JoinHandle<()>,
+}
+
+impl Collector {
+    /// Starts the task that asks the source; nothing is sent before something is watched.
+    ///
+    /// Must be called inside of a tokio runtime with time and I/O.
+    ///
+    /// # Errors
+    /// A URL, certificate, header or limit that cannot be used, named by its field.
+    pub fn new(config: SourceConfig) -> Result<Self, ConfigError> {
+        check(&config)?;
+        let transport = Http::new(&config)?;
+        Ok(Self::start(config, Arc::new(transport), Clock::System))
+    }
+
+    fn start(config: SourceConfig, transport: Arc<dyn Transport>, clock: Clock) -> Self {
+        let registry: Arc<Registry> = Arc::default();
+        let counters: Arc<Counters> = Arc::default();
+        let limits = config.limits;
+        let driver = Driver::new(
+            transport,
+            Arc::clone(&registry),
+            Arc::clone(&counters),
+            limits.clone(),
+            (config.poll_every, config.timeout),
+            clock,
+        );
+        Self {
+            registry,
+            counters,
+            enforced: config.enforced,
+            limits,
+            timeout: config.timeout,
+            clock,
+            task: tokio::spawn(driver.run()),
+        }
+    }
+
+    /// Begins to watch a query, or joins those who watch an equal one.
+    ///
+    /// # Errors
+    /// A query that the source's enforced matcher cannot be put into, one that is too long, and one too many. A query
+    /// that only the server can judge is accepted here; its [`State`] says what the server said.
+    pub fn watch(&self, promql: &str) -> Result<Watch, QueryError> {
+        let query = Query::new(promql, self.enforced.as_ref())?;
+        let interest = self.registry.interest(query, self.limits.signals_max)?;
+        Ok(Watch {
+            live: interest.signal.subscribe(),
+            interest,
+            clock: self.clock,
+            counters: Arc::clone(&self.counters),
+            timeout: self.timeout,
+        })
+    }
+
+    /// What was done and what is held, for metrics. It looks at every signal: once in some seconds is fine.
+    #[must_use]
+    pub fn stats(&self) -> CollectorStats {
+        let mut stats = self.counters.snapshot();
+        for signal in self.registry.signals() {
+            let known = signal.known();
+            stats.stored_bytes += known.stored_bytes();
+            let counts = &mut stats.signals;
+            let count = match known.state() {
+                State::Waiting => &mut counts.waiting,
+                State::Backfilling { .. } => &mut counts.backfilling,
+                State::Fresh => &mut counts.fresh,
+                State::NoData { .. } => &mut counts.no_data,
+                State::Failing { .. } => &mut counts.failing,
+            };
+            *count += 1;
+        }
+        stats
+    }
+
+    /// Ends all requests and the task, and waits for that. Watches keep what they have seen.
+    pub async fn shutdown(mut self) {
+        self.registry.end();
+        self.task.abort();
+        // Aborted, as wanted; a panic of the task is told by the runtime.
+        let _ = (&mut self.task).await;
+    }
+}
+
+/// Refuses what cannot work, field by field.
+fn check(config: &SourceConfig) -> Result<(), ConfigError> {
+    let field = |field: &'static str, reason: &str| {
+        let reason = reason.to_owned();
+        Err(ConfigError::Field { field, reason })
+    };
+    let limits = &config.limits;
+    let counts = [
+        ("limits.signals_max", limits.signals_max),
+        ("limits.series_per_answer_max", limits.series_per_answer_max),
+        (
+            "limits.samples_per_answer_max",
+            limits.samples_per_answer_max,
+        ),
+        ("limits.answer_bytes_max", limits.answer_bytes_max),
+        ("limits.parallel_requests_max", limits.parallel_requests_max),
+        (
+            "limits.queries_per_minute_max",
+            limits.queries_per_minute_max as usize,
+        ),
+    ];
+    if let Some((name, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+        return field(name, "it must be at least 1");
+    }
+    if config.timeout < Duration::from_millis(100) {
+        return field("timeout", "it must be at least 100 ms");
+    }
+    if config.poll_every < Duration::from_secs(1) {
+        return field("poll_every", "it must be at least 1 s");
+    }
+    if let Some(enforced) = &config.enforced {
+        let mut bytes = enforced.label.bytes();
+        let begins = bytes
+            .next()
+            .is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+        let goes_on = bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !begins || !goes_on || enforced.label == "__name__" {
+            return field(
+                "enforced.label",
+                "it must be the name of a label, such as namespace",
+            );
+        }
+        if enforced.value.is_empty() {
+            return field(
+                "enforced.value",
+                "an empty value selects what has no such label",
+            );
+        }
+    }
+    Ok(())
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.registry.end();
+        self.task.abort();
+    }
+}

@@ -1,0 +1,186 @@
+//! What the collector's task keeps of each signal: when it is due, and which bins are missing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::signal::{HISTORY_BINS, HISTORY_STEP_SECONDS, RECENT_BINS, RECENT_STEP_SECONDS, Signal};
+
+const DAY_SECONDS: i64 = RECENT_BINS as i64 * RECENT_STEP_SECONDS;
+const HISTORY_SECONDS: i64 = HISTORY_BINS as i64 * HISTORY_STEP_SECONDS;
+
+/// First time for which a signal stays alone after its group failed; doubled each time.
+const ALONE_FIRST: Duration = Duration::from_secs(60);
+
+/// Most doublings: 64 minutes.
+const ALONE_DOUBLINGS_MAX: u32 = 6;
+
+/// Longest wait after a signal's own failures.
+pub(super) const RETRY_MAX: Duration = Duration::from_secs(300);
+
+/// Bins still to be fetched: those that end after `floor` and not after `cursor`. They are fetched from the newest back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) floor: i64,
+    pub(super) cursor: i64,
+}
+
+impl Span {
+    pub(super) fn is_empty(self) -> bool {
+        self.cursor <= self.floor
+    }
+}
+
+/// Of what resolution bins are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Grain {
+    Recent,
+    History,
+}
+
+impl Grain {
+    pub(super) fn step(self) -> i64 {
+        match self {
+            Self::Recent => RECENT_STEP_SECONDS,
+            Self::History => HISTORY_STEP_SECONDS,
+        }
+    }
+}
+
+/// One signal as the task sees it.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) signal: Arc<Signal>,
+    pub(super) live_due: Instant,
+    pub(super) refresh_due: Instant,
+    pub(super) backfill_due: Instant,
+    /// A query of this kind is under way.
+    pub(super) live_busy: bool,
+    pub(super) bins_busy: bool,
+    /// Unix seconds before which all bins were asked for; none before the first live answer.
+    pub(super) asked_to: Option<i64>,
+    recent: Span,
+    history: Span,
+    /// Own failures of live queries in a row.
+    pub(super) failures: u32,
+    /// Own failures of range queries in a row.
+    pub(super) bin_failures: u32,
+    /// How often the points of one backfill are halved.
+    pub(super) halvings: u32,
+    alone_until: Option<Instant>,
+    splits: u32,
+}
+
+impl Entry {
+    pub(super) fn new(signal: Arc<Signal>, now: Instant) -> Self {
+        Self {
+            signal,
+            live_due: now,
+            refresh_due: now,
+            backfill_due: now,
+            live_busy: false,
+            bins_busy: false,
+            asked_to: None,
+            recent: Span::default(),
+            history: Span::default(),
+            failures: 0,
+            bin_failures: 0,
+            halvings: 0,
+            alone_until: None,
+            splits: 0,
+        }
+    }
+
+    /// Whether it is to be asked for by itself.
+    pub(super) fn alone(&self, now: Instant) -> bool {
+        self.failures > 0 || self.alone_until.is_some_and(|until| until > now)
+    }
+
+    /// Its group failed: for a while it is asked for by itself. Returns until when.
+    pub(super) fn split(&mut self, now: Instant) -> Instant {
+        let doublings = self.splits.min(ALONE_DOUBLINGS_MAX);
+        let until = now + ALONE_FIRST * 2_u32.pow(doublings);
+        self.splits += 1;
+        self.alone_until = Some(until);
+        until
+    }
+
+    /// It was answered in a group.
+    pub(super) fn grouped_well(&mut self) {
+        self.splits = 0;
+        self.alone_until = None;
+    }
+
+    /// The query works: all its bins before `now` (Unix seconds, a multiple of the recent step) are wanted.
+    pub(super) fn begin_bins(&mut self, now: i64) {
+        self.plan_bins(
+            now,
+            now.div_euclid(HISTORY_STEP_SECONDS) * HISTORY_STEP_SECONDS - HISTORY_SECONDS,
+        );
+    }
+
+    /// After so long without an answer that refreshes cannot catch up, the gap is filled like at the beginning.
+    pub(super) fn catch_up(&mut self, now: i64) {
+        let Some(asked_to) = self
+            .asked_to
+            .filter(|asked_to| *asked_to < now - DAY_SECONDS)
+        else {
+            return;
+        };
+        let step = HISTORY_STEP_SECONDS;
+        let oldest = now.div_euclid(step) * step - HISTORY_SECONDS;
+        let floor = if self.history.is_empty() {
+            asked_to.div_euclid(step) * step
+        } else {
+            self.history.floor
+        };
+        self.plan_bins(now, floor.max(oldest));
+    }
+
+    fn plan_bins(&mut self, now: i64, history_floor: i64) {
+        let step = HISTORY_STEP_SECONDS;
+        // Recent bins hold the history of their time as well.
+        let boundary = (now - DAY_SECONDS).div_euclid(step) * step;
+        self.recent = Span {
+            floor: boundary,
+            cursor: now,
+        };
+        self.history = Span {
+            floor: history_floor,
+            cursor: boundary,
+        };
+        self.asked_to = Some(now);
+        let points = (now - boundary) / RECENT_STEP_SECONDS
+            + (boundary - history_floor).max(0) / HISTORY_STEP_SECONDS;
+        self.signal.known().wants(points);
+    }
+
+    /// What is to be fetched next: recent bins before old ones.
+    pub(super) fn missing(&self) -> Option<(Grain, Span)> {
+        if !self.recent.is_empty() {
+            Some((Grain::Recent, self.recent))
+        } else if !self.history.is_empty() {
+            Some((Grain::History, self.history))
+        } else {
+            None
+        }
+    }
+
+    /// The bins after `from` were fetched, or given up.
+    pub(super) fn fetched(&mut self, grain: Grain, from: i64) {
+        let span = match grain {
+            Grain::Recent => &mut self.recent,
+            Grain::History => &mut self.history,
+        };
+        let points = (span.cursor - from).max(0) / grain.step();
+        span.cursor = from.max(span.floor).min(span.cursor);
+        self.signal.known().backfilled(points);
+    }
+
+    /// How long to wait after its own failures.
+    pub(super) fn retry_in(interval: Duration, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(8);
+        (interval * 2_u32.pow(doublings)).min(RETRY_MAX.max(interval))
+    }
+}

@@ -1,0 +1,74 @@
+//! A query, read once.
+
+mod enforce;
+mod group;
+mod walk;
+
+use promql_parser::parser::{self, Expr};
+
+use super::config::Enforced;
+use super::error::QueryError;
+
+pub(super) use group::Template;
+
+/// Most bytes of a query. It bounds how deep an expression can nest, which is walked recursively.
+pub(super) const QUERY_BYTES_MAX: usize = 4096;
+
+/// A query that may be sent.
+#[derive(Debug)]
+pub(super) struct Query {
+    text: String,
+    /// The ways in which it can be asked for together with others, one for each label that may differ.
+    templates: Vec<Template>,
+}
+
+impl Query {
+    /// Reads a query and puts the enforced matcher into every selector.
+    ///
+    /// What the parser cannot read is left to the server, as it is, if nothing is enforced.
+    pub(super) fn new(promql: &str, enforced: Option<&Enforced>) -> Result<Self, QueryError> {
+        let promql = promql.trim();
+        if promql.is_empty() || promql.len() > QUERY_BYTES_MAX {
+            return Err(QueryError::Length {
+                bytes: promql.len(),
+                bytes_max: QUERY_BYTES_MAX,
+            });
+        }
+        let expression = parser::parse(promql);
+        if let Some(enforced) = enforced {
+            let expression = enforce::enforce(expression, enforced)?;
+            let templates = group::templates(&expression, Some(&enforced.label));
+            return Ok(Self {
+                text: expression.to_string(),
+                templates,
+            });
+        }
+        // One text for all ways to write the same, if printing loses nothing.
+        let faithful = expression.ok().filter(prints_as_it_is);
+        Ok(faithful.map_or_else(
+            || Self {
+                text: promql.to_owned(),
+                templates: Vec::new(),
+            },
+            |expression| Self {
+                text: expression.to_string(),
+                templates: group::templates(&expression, None),
+            },
+        ))
+    }
+
+    /// What is sent.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The ways to group it.
+    pub(super) fn templates(&self) -> &[Template] {
+        &self.templates
+    }
+}
+
+/// Whether the text of an expression gives the same expression again.
+fn prints_as_it_is(expression: &Expr) -> bool {
+    parser::parse(&expression.to_string()).is_ok_and(|again| again == *expression)
+}
