@@ -15,12 +15,12 @@ use crate::{console, guard, hub::Hub, metrics, problem, routes};
 
 /// Everything that the server answers, as a service: [`crate::serve()`] puts it behind a listener, tests call it.
 pub fn app(hub: Arc<Hub>) -> Router {
-    let (api, document) = routes::api(&hub.limits).split_for_parts();
+    let (api, document) = routes::api(&hub).split_for_parts();
     let document = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
     let document = move || async move { ([(header::CONTENT_TYPE, "application/json")], document) };
     Router::new()
         .merge(api)
-        .merge(routes::health())
+        .merge(routes::health(&hub))
         .merge(console::router())
         .route("/api/v1/openapi.json", get(document))
         // From the inside to the outside.
@@ -30,5 +30,13 @@ pub fn app(hub: Arc<Hub>) -> Router {
         .layer(map_response(guard::security_headers))
         .layer(from_fn_with_state(Arc::clone(&hub), metrics::measure))
         .layer(TraceLayer::new_for_http())
+        .with_state(hub)
+}
+
+/// Health and metrics alone, open to all: for a port of its own.
+pub fn health_app(hub: Arc<Hub>) -> Router {
+    routes::open_health()
+        .layer(CatchPanicLayer::new())
+        .layer(map_response(problem::for_every_error))
         .with_state(hub)
 }

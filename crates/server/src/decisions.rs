@@ -96,6 +96,19 @@ impl Decisions {
             })
     }
 
+    /// The newest that a ScalingRecommendation of this name stands for.
+    pub(crate) fn of_object(&self, name: &str) -> Option<Kept> {
+        let of_object = |kept: &&Kept| {
+            let object = kept.summary.object.as_ref();
+            object.is_some_and(|object| object.name == name)
+        };
+        let changed = self.changed.iter().rev();
+        let all = changed.chain(self.unchanged.iter().rev());
+        all.filter(of_object)
+            .max_by_key(|kept| kept.summary.id)
+            .cloned()
+    }
+
     /// The newest first, at most `limit`.
     pub(crate) fn list(&self, filter: &Filter, limit: usize) -> Vec<Arc<Recommendation>> {
         let mut changed = self.changed.iter().rev().peekable();
@@ -158,6 +171,7 @@ mod tests {
                 to,
                 reason: String::new(),
             }],
+            object: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a handler takes from a request; whatever is wrong with it is a [`Problem`] that names the place.
 
-use std::sync::Arc;
+use std::{str::FromStr, sync::Arc};
 
 use axum::{
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
@@ -12,15 +12,21 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     hub::{Hub, Namespace},
-    name::Name,
+    name::{Name, NameError, ObjectName},
     problem::Problem,
 };
 
-/// The namespace in the path.
+/// The namespace in the path; something is known of it.
 pub(crate) struct Scope(pub(crate) Arc<Namespace>);
+
+/// The name of the namespace in the path, whether or not anything is known of it.
+pub(crate) struct ScopeName(pub(crate) Name);
 
 /// The `{name}` in the path.
 pub(crate) struct Item(pub(crate) Name);
+
+/// The `{name}` in the path, where it is that of an object that we do not name.
+pub(crate) struct ObjectItem(pub(crate) ObjectName);
 
 /// The parameters of the query.
 pub(crate) struct Params<T>(pub(crate) T);
@@ -38,11 +44,20 @@ impl FromRequestParts<Arc<Hub>> for Scope {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, hub: &Arc<Hub>) -> Result<Self, Problem> {
-        let name = path_name(parts, "ns").await?;
+        let name: Name = path_name(parts, "ns").await?;
         let namespace = hub.namespace(&name);
-        namespace
-            .map(Self)
-            .ok_or_else(|| Problem::not_found("namespace", name.as_ref()))
+        namespace.map(Self).ok_or_else(|| {
+            Problem::not_found("namespace", name.as_ref())
+                .fix("a namespace is here as long as something in it is scaled")
+        })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ScopeName {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        path_name(parts, "ns").await.map(Self)
     }
 }
 
@@ -54,8 +69,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Item {
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for ObjectItem {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        path_name(parts, "name").await.map(Self)
+    }
+}
+
 /// The path parameter as a name; the router has undone `%2e%2e%2f` by now, so a path trick shows as what it is.
-async fn path_name(parts: &mut Parts, parameter: &str) -> Result<Name, Problem> {
+pub(crate) async fn path_name<T: FromStr<Err = NameError>>(
+    parts: &mut Parts,
+    parameter: &str,
+) -> Result<T, Problem> {
     let invalid = |message: String| {
         Problem::new(
             StatusCode::BAD_REQUEST,
@@ -68,7 +94,7 @@ async fn path_name(parts: &mut Parts, parameter: &str) -> Result<Name, Problem> 
     let parameters = parameters.map_err(|rejection| invalid(rejection.body_text()))?;
     let text = parameters.iter().find(|(name, _)| *name == parameter);
     let (_, text) = text.ok_or_else(|| invalid("it is missing".to_owned()))?;
-    text.parse::<Name>()
+    text.parse::<T>()
         .map_err(|error| invalid(error.to_string()))
 }
 

@@ -40,9 +40,13 @@ pub(crate) async fn same_origin(
     request: Request,
     next: Next,
 ) -> Response {
+    if hub.ports.access.asks_for_token() {
+        // A browser does not send a token by itself, so a foreign page has nothing to misuse.
+        return next.run(request).await;
+    }
     let host = host_of(&request);
     if let Some(host) = &host
-        && !is_own(host_name(host), &hub.host_names)
+        && !is_own(host_name(host), &hub.ports.host_names)
     {
         let detail = format!("this server does not answer to the name {host:?}");
         let fix = "call it by its address or by `localhost`";

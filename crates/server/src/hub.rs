@@ -1,83 +1,151 @@
 //! All that the API serves, and how it is fed.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Instant,
 };
 
-use bytes::Bytes;
 use foreshard_decide::{DecisionRecord, contract};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
+    access::Access,
     board::{Activation, Board},
     decisions::{Decisions, Filter, Kept},
     events::Events,
     limits::Limits,
+    memory_store::MemoryStore,
     metrics::Metrics,
     name::Name,
-    policies::{Modules, Policies, Refused, StoreError, Stored},
-    view::{Point, PolicyModule, PolicyState, Recommendation, Target},
+    orders::Orders,
+    policies::Policies,
+    store::ModuleStore,
+    view::{Point, PolicyModule, PolicyState, Recommendation, RecommendationObject, Target},
 };
 
-/// Every namespace, the policy host, and what they share.
+/// Every namespace, the ports, and what they share.
 pub struct Hub {
-    namespaces: BTreeMap<Name, Arc<Namespace>>,
-    pub(crate) policies: Arc<dyn Policies>,
+    namespaces: RwLock<BTreeMap<Name, Arc<Namespace>>>,
+    awaited: BTreeSet<Name>,
+    unready: Mutex<Option<String>>,
+    pub(crate) ports: Ports,
     pub(crate) limits: Limits,
     pub(crate) uploads: Arc<Semaphore>,
     pub(crate) checks: Arc<Semaphore>,
     pub(crate) questions: Arc<Semaphore>,
     pub(crate) listeners: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
-    pub(crate) host_names: Vec<String>,
     closing: watch::Sender<bool>,
 }
 
+/// What the server needs of the world around it.
+pub struct Ports {
+    /// Who calls, and what they may do.
+    pub access: Arc<dyn Access>,
+    /// The policy host.
+    pub policies: Arc<dyn Policies>,
+    /// Where modules are kept.
+    pub modules: Arc<dyn ModuleStore>,
+    /// How a target comes to follow another policy.
+    pub activation: ActivationBy,
+    /// Where approvals and overrides go; none: there are none here.
+    pub orders: Option<Arc<dyn Orders>>,
+    /// The names, besides IP addresses and `localhost`, under which browsers may call a server that asks for no token.
+    pub host_names: Vec<String>,
+}
+
+/// How a target comes to follow another policy.
+#[derive(Clone)]
+pub enum ActivationBy {
+    /// By the route, with a module of this store.
+    Route(Arc<MemoryStore>),
+    /// By a change of its ScalingPolicy, which the route only spells out.
+    Patch,
+}
+
 impl Hub {
-    /// A server of these namespaces. `host_names` are the names, besides IP addresses and `localhost`, under which
-    /// browsers may call it.
+    /// A server that knows these namespaces from the beginning: it is not ready before each has a target, and they
+    /// stay when they have none. Others come with their first target and go with their last.
     #[must_use]
     pub fn new(
-        policies: Arc<dyn Policies>,
+        ports: Ports,
         namespaces: impl IntoIterator<Item = Name>,
-        host_names: Vec<String>,
         limits: Limits,
     ) -> Arc<Self> {
         let metrics = Metrics::new();
-        let namespace = |name: Name| (name.clone(), Namespace::new(name, limits, metrics.clone()));
+        let awaited: BTreeSet<Name> = namespaces.into_iter().collect();
+        let namespace = |name: &Name| {
+            let namespace = Namespace::new(name.clone(), limits, metrics.clone());
+            (name.clone(), namespace)
+        };
         Arc::new(Self {
-            namespaces: namespaces.into_iter().map(namespace).collect(),
-            policies,
+            namespaces: RwLock::new(awaited.iter().map(namespace).collect()),
+            awaited,
+            unready: Mutex::default(),
+            ports,
             limits,
             uploads: Arc::new(Semaphore::new(limits.uploads_max)),
             checks: Arc::new(Semaphore::new(limits.checks_max)),
             questions: Arc::new(Semaphore::new(limits.questions_max)),
             listeners: Arc::new(Semaphore::new(limits.listeners_max)),
             metrics,
-            host_names,
             closing: watch::Sender::new(false),
         })
     }
 
-    /// The namespace of this name.
+    /// The namespace of this name, if something is known of it.
     #[must_use]
     pub fn namespace(&self, name: &Name) -> Option<Arc<Namespace>> {
-        self.namespaces.get(name).cloned()
+        read(&self.namespaces).get(name).cloned()
     }
 
-    pub(crate) fn names(&self) -> impl Iterator<Item = &Name> {
-        self.namespaces.keys()
+    /// Takes in what an evaluation brought and tells those who listen; a new namespace or target begins with it.
+    pub fn publish(&self, namespace: &Name, update: Update) {
+        // Under the lock, so that a namespace that is just removed does not take it with it.
+        if let Some(known) = read(&self.namespaces).get(namespace) {
+            return known.publish(update);
+        }
+        let mut namespaces = write(&self.namespaces);
+        let known = namespaces.entry(namespace.clone()).or_insert_with(|| {
+            Namespace::new(namespace.clone(), self.limits, self.metrics.clone())
+        });
+        known.publish(update);
     }
 
-    /// The first namespace that knows no target yet; until there is none, the server is not ready.
-    pub(crate) fn waits_for(&self) -> Option<&Name> {
-        let empty = self
-            .namespaces
-            .iter()
-            .find(|(_, namespace)| namespace.targets().is_empty());
-        empty.map(|(name, _)| name)
+    /// Forgets a target: its points, forecasts and metrics; its decisions stay as long as there is another target in
+    /// the namespace. Answers whether it was known.
+    pub fn remove_target(&self, namespace: &Name, target: &str) -> bool {
+        let mut namespaces = write(&self.namespaces);
+        let Some(known) = namespaces.get(namespace) else {
+            return false;
+        };
+        let removed = known.remove_target(target);
+        if known.is_empty() && !self.awaited.contains(namespace) {
+            known.end();
+            namespaces.remove(namespace);
+        }
+        removed
+    }
+
+    /// Says why the server is not ready yet, or, with none, that it is. It is from the beginning.
+    pub fn set_unready(&self, because: Option<String>) {
+        *lock(&self.unready) = because;
+    }
+
+    pub(crate) fn names(&self) -> Vec<Name> {
+        read(&self.namespaces).keys().cloned().collect()
+    }
+
+    /// Why the server is not ready, if it is not.
+    pub(crate) fn waits_for(&self) -> Option<String> {
+        if let Some(because) = lock(&self.unready).clone() {
+            return Some(because);
+        }
+        let namespaces = read(&self.namespaces);
+        let is_empty = |name: &&Name| namespaces.get(*name).is_none_or(|it| it.is_empty());
+        let empty = self.awaited.iter().find(is_empty);
+        empty.map(|name| format!("nothing is known of namespace {name} yet"))
     }
 
     /// Ends every event stream, so that the server can stop.
@@ -90,15 +158,15 @@ impl Hub {
     }
 }
 
-/// The targets, decisions and modules of one namespace.
+/// The targets and decisions of one namespace.
 pub struct Namespace {
     name: Name,
     limits: Limits,
     boards: RwLock<BTreeMap<String, Arc<Board>>>,
     decisions: Mutex<Decisions>,
-    modules: Mutex<Modules>,
     pub(crate) events: Events,
     metrics: Metrics,
+    ended: watch::Sender<bool>,
 }
 
 /// What one evaluation of a target brings.
@@ -109,8 +177,18 @@ pub struct Update {
     pub points: Vec<(String, Point)>,
     /// The newest forecasts; none: those of before still hold.
     pub forecasts: Option<Arc<Vec<contract::Forecast>>>,
-    /// What was decided, and the name of the module that had the say.
-    pub decision: Option<(String, Arc<DecisionRecord>)>,
+    /// What was decided.
+    pub decision: Option<Decision>,
+}
+
+/// One decision.
+pub struct Decision {
+    /// Name of the module that had the say.
+    pub policy: String,
+    /// All of it.
+    pub record: Arc<DecisionRecord>,
+    /// The ScalingRecommendation that stands for it in the cluster; none: it is not worth one, or there are none here.
+    pub object: Option<RecommendationObject>,
 }
 
 impl Namespace {
@@ -120,13 +198,13 @@ impl Namespace {
             limits,
             boards: RwLock::default(),
             decisions: Mutex::new(Decisions::new(limits.retention)),
-            modules: Mutex::default(),
             events: Events::new(),
             metrics,
+            ended: watch::Sender::new(false),
         })
     }
 
-    /// Takes in what an evaluation brought and tells those who listen.
+    /// [`Hub::publish`] for a namespace that stays.
     pub fn publish(&self, update: Update) {
         let target = Arc::new(update.target);
         let board = self.board_of(&target);
@@ -138,8 +216,16 @@ impl Namespace {
             board.set_forecasts(forecasts);
         }
         self.metrics.show(self.name.as_ref(), &target);
-        if let Some((policy, record)) = update.decision {
-            let summary = Recommendation::of(&target.name, policy, &record);
+        if let Some(Decision {
+            policy,
+            record,
+            object,
+        }) = update.decision
+        {
+            let summary = Recommendation {
+                object,
+                ..Recommendation::of(&target.name, policy, &record)
+            };
             let summary = lock(&self.decisions).push(summary, record);
             self.metrics.decided(self.name.as_ref(), &summary);
             if summary.changed {
@@ -163,31 +249,6 @@ impl Namespace {
         }
     }
 
-    /// Stores a built-in module: checked like any other, and never replaced.
-    ///
-    /// # Errors
-    /// [`Refused`] when it is no policy, or the store has no room.
-    pub fn install(
-        &self,
-        name: Name,
-        component: Bytes,
-        policies: &dyn Policies,
-    ) -> Result<PolicyModule, Refused> {
-        let policy = policies.admit(&component)?;
-        let stored = Stored::new(&name, component, policy, true);
-        let module = stored.module.clone();
-        let put = self.modules().put(name, stored, &self.limits);
-        put.map_err(|error| Refused::Unavailable(error.to_string()))?;
-        Ok(module)
-    }
-
-    pub(crate) fn put_module(&self, name: Name, stored: Stored) -> Result<bool, StoreError> {
-        let module = stored.module.clone();
-        let is_new = self.modules().put(name, stored, &self.limits)?;
-        self.events.send("module", &module);
-        Ok(is_new)
-    }
-
     pub(crate) fn ask_policy(&self, board: &Board, activation: Activation) -> PolicyState {
         let state = board.ask(activation);
         self.tell_policy(&board.target().name, &state);
@@ -199,26 +260,53 @@ impl Namespace {
         self.events.send("policy", &event);
     }
 
+    pub(crate) fn stored(&self, module: &PolicyModule) {
+        self.events.send("module", module);
+    }
+
+    fn is_empty(&self) -> bool {
+        read(&self.boards).is_empty()
+    }
+
+    fn remove_target(&self, target: &str) -> bool {
+        let removed = write(&self.boards).remove(target);
+        if let Some(board) = &removed {
+            self.metrics.forget(self.name.as_ref(), &board.target());
+            self.events
+                .send("gone", &serde_json::json!({ "target": target }));
+        }
+        removed.is_some()
+    }
+
+    /// Ends the event streams of a namespace that goes.
+    fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
+    pub(crate) fn ended(&self) -> watch::Receiver<bool> {
+        self.ended.subscribe()
+    }
+
     pub(crate) fn targets(&self) -> Vec<Arc<Target>> {
-        let boards = self.boards.read().unwrap_or_else(PoisonError::into_inner);
+        let boards = read(&self.boards);
         boards.values().map(|board| board.target()).collect()
     }
 
     pub(crate) fn board(&self, target: &str) -> Option<Arc<Board>> {
-        let boards = self.boards.read().unwrap_or_else(PoisonError::into_inner);
+        let boards = read(&self.boards);
         boards.get(target).cloned()
     }
 
     /// The name of a target that follows the module.
     pub(crate) fn follower(&self, module: &str) -> Option<String> {
-        let boards = self.boards.read().unwrap_or_else(PoisonError::into_inner);
+        let boards = read(&self.boards);
         let follower = boards.iter().find(|(_, board)| board.follows(module));
         follower.map(|(target, _)| target.clone())
     }
 
     fn board_of(&self, target: &Arc<Target>) -> Arc<Board> {
         self.board(&target.name).unwrap_or_else(|| {
-            let mut boards = self.boards.write().unwrap_or_else(PoisonError::into_inner);
+            let mut boards = write(&self.boards);
             let new = || Arc::new(Board::new(Arc::clone(target)));
             Arc::clone(boards.entry(target.name.clone()).or_insert_with(new))
         })
@@ -236,12 +324,20 @@ impl Namespace {
         lock(&self.decisions).get(id)
     }
 
-    pub(crate) fn modules(&self) -> MutexGuard<'_, Modules> {
-        lock(&self.modules)
+    pub(crate) fn recommendation_of(&self, object: &str) -> Option<Kept> {
+        lock(&self.decisions).of_object(object)
     }
 }
 
 /// No section under these locks can panic half way.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,10 +1,12 @@
 //! The HTTP API and the console's files.
 //!
-//! [`Hub`] holds what is served; whoever evaluates targets feeds it through [`Namespace::publish`] and asks it with
-//! [`Namespace::asked_policy`] whether another policy is to be followed. [`app()`] is the service, [`serve()`] puts it
-//! behind a listener. Nothing here decides anything.
+//! [`Hub`] holds what is served; whoever evaluates targets feeds it through [`Hub::publish`] and asks it with
+//! [`Namespace::asked_policy`] whether another policy is to be followed. What it needs of the world around it are
+//! [`Ports`]: who may do what, where modules are kept, where approvals go. [`app()`] is the service, [`serve()`] puts it
+//! behind a listener. Nothing here decides anything, and nothing here knows Kubernetes.
 #![forbid(unsafe_code)]
 
+mod access;
 mod app;
 mod board;
 mod checking;
@@ -12,29 +14,38 @@ mod console;
 mod decisions;
 mod events;
 mod extract;
+mod gate;
 mod guard;
 mod hosted;
 mod hub;
 mod limits;
+mod memory_store;
 mod metrics;
 mod name;
+mod orders;
 mod policies;
 mod problem;
+mod rights;
 mod routes;
 mod serve;
+mod store;
 mod track;
 pub mod view;
 
-pub use app::app;
+pub use access::{Access, Action, Caller, Denied, Everybody, Identity};
+pub use app::{app, health_app};
 pub use board::Activation;
 pub use decisions::Retention;
 pub use hosted::{Hosted, HostedPolicy};
-pub use hub::{Hub, Namespace, Update};
+pub use hub::{ActivationBy, Decision, Hub, Namespace, Ports, Update};
 pub use limits::Limits;
-pub use name::{Name, NameError};
+pub use memory_store::MemoryStore;
+pub use name::{Name, NameError, ObjectName};
+pub use orders::{Approval, ApprovalOrder, OrderError, Orders, Override, OverrideOrder, Pause};
 pub use policies::{Policies, Policy, Refused};
 pub use problem::{Issue, PROBLEM_JSON, Problem, ProblemDocument};
 pub use serve::{ServeError, listen, serve};
+pub use store::{ModuleStore, Put, Replaces, StoreError, Upload};
 
 #[cfg(test)]
 mod tests;

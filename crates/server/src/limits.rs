@@ -27,6 +27,8 @@ pub struct Limits {
     pub upload_timeout: Duration,
     /// Listeners to events at one time.
     pub listeners_max: usize,
+    /// The longest that one stream goes on before its listener has to come again.
+    pub stream_max: Duration,
     /// Time between signs of life on an idle event stream.
     pub heartbeat: Duration,
     /// How long open requests may go on once the server is told to stop.
@@ -50,6 +52,7 @@ impl Limits {
         request_timeout: Duration::from_secs(15),
         upload_timeout: Duration::from_secs(150),
         listeners_max: 64,
+        stream_max: Duration::from_secs(60 * 60),
         heartbeat: Duration::from_secs(10),
         drain: Duration::from_secs(5),
         points_max: 14 * 24 * 60 + 1,

@@ -150,6 +150,21 @@ impl Metrics {
         }
     }
 
+    /// Drops the series of a target that is gone; counters of its decisions stay, as counters do.
+    pub(crate) fn forget(&self, namespace: &str, target: &Target) {
+        for part in &target.parts {
+            let labels = PartLabels {
+                namespace: namespace.to_owned(),
+                target: target.name.clone(),
+                part: part.id.clone(),
+            };
+            self.demand.remove(&labels);
+            self.capacity.remove(&labels);
+            self.wanted.remove(&labels);
+            self.ready.remove(&labels);
+        }
+    }
+
     pub(crate) fn decided(&self, namespace: &str, decision: &Recommendation) {
         let labels = DecisionLabels {
             namespace: namespace.to_owned(),

@@ -13,10 +13,13 @@ pub enum NameError {
     /// Nothing at all, or more than a label holds.
     #[error("a name has 1 to {LENGTH_MAX} characters, not {0}")]
     Length(usize),
+    /// More than a subdomain holds.
+    #[error("a name has at most {SUBDOMAIN_LENGTH_MAX} characters, not {0}")]
+    TooLong(usize),
     /// A character outside the alphabet.
     #[error("a name has only a-z, 0-9 and '-', not {0:?}")]
     Character(char),
-    /// A hyphen at an end.
+    /// A hyphen or a dot at an end.
     #[error("a name begins and ends with a letter or a digit")]
     Hyphen,
 }
@@ -31,15 +34,20 @@ impl FromStr for Name {
         if text.is_empty() || text.len() > LENGTH_MAX {
             return Err(NameError::Length(text.len()));
         }
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if let Some(c) = text.chars().find(|c| !allowed(*c)) {
-            return Err(NameError::Character(c));
-        }
-        if text.starts_with('-') || text.ends_with('-') {
-            return Err(NameError::Hyphen);
-        }
+        require_alphabet(text)?;
         Ok(Self(text.to_owned()))
     }
+}
+
+fn require_alphabet(label: &str) -> Result<(), NameError> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if let Some(c) = label.chars().find(|c| !allowed(*c)) {
+        return Err(NameError::Character(c));
+    }
+    if label.starts_with('-') || label.ends_with('-') {
+        return Err(NameError::Hyphen);
+    }
+    Ok(())
 }
 
 impl fmt::Display for Name {
@@ -56,6 +64,43 @@ impl AsRef<str> for Name {
 
 impl Borrow<str> for Name {
     fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A DNS subdomain as Kubernetes has it: labels with dots between them, 253 characters at most in all, and no limit on
+/// a single label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectName(String);
+
+/// The longest DNS subdomain.
+const SUBDOMAIN_LENGTH_MAX: usize = 253;
+
+impl FromStr for ObjectName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        if text.len() > SUBDOMAIN_LENGTH_MAX {
+            return Err(NameError::TooLong(text.len()));
+        }
+        for label in text.split('.') {
+            if label.is_empty() {
+                return Err(NameError::Hyphen);
+            }
+            require_alphabet(label)?;
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for ObjectName {
+    fn as_ref(&self) -> &str {
         &self.0
     }
 }
@@ -83,6 +128,17 @@ mod tests {
             &"x".repeat(64),
         ] {
             assert!(bad.parse::<Name>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn labels_with_dots_between_them_name_objects() {
+        let long = "x".repeat(253);
+        for good in ["a", "web-1.2", &long] {
+            assert_eq!(good.parse::<ObjectName>().unwrap().as_ref(), good);
+        }
+        for bad in ["", ".", "a.", ".a", "a..b", "A.b", "a/b", &"x".repeat(254)] {
+            assert!(bad.parse::<ObjectName>().is_err(), "{bad:?}");
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct ProblemDocument {
     errors: Vec<Issue>,
     #[serde(skip)]
     retry_after_seconds: Option<u32>,
+    #[serde(skip)]
+    challenge: Option<HeaderValue>,
 }
 
 /// One fault and where it is.
@@ -61,6 +63,7 @@ impl Problem {
             fix: String::new(),
             errors: Vec::new(),
             retry_after_seconds: None,
+            challenge: None,
         }))
     }
 
@@ -78,6 +81,16 @@ impl Problem {
             "the query has a parameter that is not right",
         )
         .issues([(format!("query.{parameter}"), message.into())])
+    }
+
+    /// A fault in a body that has the right form.
+    pub fn body(path: &str, message: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid-body",
+            "the body does not have the right form",
+        )
+        .issues([(path.to_owned(), message.into())])
     }
 
     /// Adds what to do about it.
@@ -99,6 +112,13 @@ impl Problem {
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.0.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// Says how to show who one is.
+    #[must_use]
+    pub fn challenge(mut self, challenge: HeaderValue) -> Self {
+        self.0.challenge = Some(challenge);
         self
     }
 
@@ -140,11 +160,15 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::BAD_REQUEST);
         let retry_after = self.0.retry_after_seconds;
+        let challenge = self.0.challenge.clone();
         let mut response = (status, axum::Json(self.0)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(challenge) = challenge {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

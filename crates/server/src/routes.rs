@@ -1,10 +1,13 @@
 //! The API: one module per resource.
 
+mod approvals;
 mod events;
 mod forecasts;
 mod health;
 mod modules;
 mod namespaces;
+mod orders;
+mod overrides;
 mod policy;
 mod query;
 mod recommendations;
@@ -20,8 +23,8 @@ use utoipa::{IntoParams, OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    gate,
     hub::Hub,
-    limits::Limits,
     problem::{Issue, ProblemDocument},
 };
 
@@ -63,7 +66,8 @@ struct Named {
 }
 
 /// Every documented route. The layers inside bound what a request may send and how long it may take.
-pub(crate) fn api(limits: &Limits) -> OpenApiRouter<Arc<Hub>> {
+pub(crate) fn api(hub: &Arc<Hub>) -> OpenApiRouter<Arc<Hub>> {
+    let limits = &hub.limits;
     let bounded = |bytes_max, timeout| {
         ServiceBuilder::new()
             .layer(TimeoutLayer::with_status_code(
@@ -81,6 +85,8 @@ pub(crate) fn api(limits: &Limits) -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(policy::get, policy::put))
         .routes(routes!(recommendations::list))
         .routes(routes!(recommendations::get))
+        .routes(routes!(approvals::post))
+        .routes(routes!(overrides::post))
         .routes(routes!(forecasts::get))
         .routes(routes!(modules::list))
         .layer(bounded(limits.document_bytes_max, limits.request_timeout));
@@ -94,12 +100,23 @@ pub(crate) fn api(limits: &Limits) -> OpenApiRouter<Arc<Hub>> {
         .nest("/api/v1/namespaces/{ns}", namespaced)
         .routes(routes!(namespaces::list))
         .route_layer(middleware::from_fn(query::json_accepted))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(hub), gate::gate))
 }
 
-/// What machines ask about the server itself.
-pub(crate) fn health() -> axum::Router<Arc<Hub>> {
+/// What machines ask about the server itself: whether it is well is no secret, what it counts may be.
+pub(crate) fn health(hub: &Arc<Hub>) -> axum::Router<Arc<Hub>> {
+    let gate = middleware::from_fn_with_state(Arc::clone(hub), gate::gate);
     axum::Router::new()
+        .route("/metrics", get(health::metrics))
+        .route_layer(gate)
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
+}
+
+/// The same on a port of its own, which only machines reach: nobody is asked who they are.
+pub(crate) fn open_health() -> axum::Router<Arc<Hub>> {
+    axum::Router::new()
         .route("/metrics", get(health::metrics))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
 }

@@ -21,7 +21,8 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use crate::{
-    Hub, Limits, Policies, Policy, Refused, Update, app,
+    ActivationBy, Decision, Everybody, Hub, Limits, MemoryStore, Name, Policies, Policy, Ports,
+    Refused, Update, app,
     view::{Band, Objective, Part, Point, Target},
 };
 
@@ -220,16 +221,26 @@ fn forecast(part: &str) -> contract::Forecast {
     }
 }
 
+/// What the demo has around its server.
+fn ports(policies: Arc<dyn Policies>, names: &[Name], limits: Limits) -> (Ports, Arc<MemoryStore>) {
+    let store = MemoryStore::new(names.iter().cloned(), limits);
+    let ports = Ports {
+        access: Arc::new(Everybody),
+        policies,
+        modules: Arc::clone(&store) as _,
+        activation: ActivationBy::Route(Arc::clone(&store)),
+        orders: None,
+        host_names: vec![],
+    };
+    (ports, store)
+}
+
 /// A server with one target, a stretch of points, and decisions of which every third changes something.
 fn hub_with(limits: Limits) -> Arc<Hub> {
-    let demo = "demo".parse().unwrap();
-    let hub = Hub::new(
-        Arc::new(FakePolicies),
-        ["empty".parse().unwrap(), demo],
-        vec![],
-        limits,
-    );
-    let demo = hub.namespace(&"demo".parse().unwrap()).unwrap();
+    let demo: Name = "demo".parse().unwrap();
+    let names = ["empty".parse().unwrap(), demo.clone()];
+    let (ports, store) = ports(Arc::new(FakePolicies), &names, limits);
+    let hub = Hub::new(ports, names, limits);
     for minute in 0..20_u32 {
         let at = f64::from(minute) * 60.0;
         let expected = Band {
@@ -246,25 +257,30 @@ fn hub_with(limits: Limits) -> Arc<Hub> {
             expected,
         };
         let to = if minute % 3 == 0 { 5 } else { 4 };
-        demo.publish(Update {
-            target: Target {
-                at,
-                ..target("shop")
+        hub.publish(
+            &demo,
+            Update {
+                target: Target {
+                    at,
+                    ..target("shop")
+                },
+                points: vec![("zone1/gate".to_owned(), point)],
+                forecasts: Some(Arc::new(vec![
+                    forecast("zone1/gate"),
+                    forecast("zone2/gate"),
+                ])),
+                decision: Some(Decision {
+                    policy: "mine".to_owned(),
+                    record: Arc::new(record("shop", at, 4, to)),
+                    object: None,
+                }),
             },
-            points: vec![("zone1/gate".to_owned(), point)],
-            forecasts: Some(Arc::new(vec![
-                forecast("zone1/gate"),
-                forecast("zone2/gate"),
-            ])),
-            decision: Some(("mine".to_owned(), Arc::new(record("shop", at, 4, to)))),
-        });
+        );
     }
-    demo.install(
-        "builtin".parse().unwrap(),
-        "good builtin".into(),
-        &FakePolicies,
-    )
-    .unwrap();
+    let builtin = "builtin".parse().unwrap();
+    store
+        .install(&demo, &builtin, "good builtin".into(), &FakePolicies)
+        .unwrap();
     hub
 }
 

@@ -267,6 +267,18 @@ pub struct Recommendation {
     pub reason: String,
     /// What it says of each part.
     pub parts: Vec<Step>,
+    /// The object that stands for it in the cluster, by which it is approved; absent: there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<RecommendationObject>,
+}
+
+/// A ScalingRecommendation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RecommendationObject {
+    /// Its name.
+    pub name: String,
+    /// Digest of its plan, which an approval repeats.
+    pub digest: String,
 }
 
 impl Recommendation {
@@ -286,6 +298,7 @@ impl Recommendation {
             policy,
             reason: record.explanation.summary.clone(),
             parts: steps.collect(),
+            object: None,
         }
     }
 }

@@ -24,8 +24,9 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Server-sent events: `tick` (a target as it is now, a few times a second at most), `decision` (one that changes
-/// something, in short), `policy` (a target's policies), `module` (a stored module), `missed` (the client was too slow
-/// and should read anew). `Last-Event-ID` brings what was missed, as far as it is kept.
+/// something, in short), `policy` (a target's policies), `module` (a stored module), `gone` (a target that is no longer scaled), `missed` (the client was too slow
+/// and should read anew). `Last-Event-ID` brings what was missed, as far as it is kept. The stream ends after an hour at
+/// most, so that whoever listens shows again who they are.
 #[utoipa::path(
     get, path = "/events", tag = "targets", operation_id = "listen", params(InNamespace),
     responses(
@@ -65,10 +66,15 @@ pub(crate) async fn get(
             Event::default().event("missed").data(count.to_string())
         }
     });
-    let mut closing = hub.closing();
+    let (mut closing, mut ended) = (hub.closing(), namespace.ended());
+    let longest = hub.limits.stream_max;
     let closed = async move {
-        // An error says that the server is gone altogether.
-        let _ = closing.wait_for(|closing| *closing).await;
+        // An error says that the server or the namespace is gone altogether.
+        tokio::select! {
+            _ = closing.wait_for(|closing| *closing) => {}
+            _ = ended.wait_for(|ended| *ended) => {}
+            () = tokio::time::sleep(longest) => {}
+        }
     };
     let all = begin
         .chain(missed)

@@ -19,9 +19,9 @@ pub(crate) async fn live() -> &'static str {
 pub(crate) async fn ready(State(hub): State<Arc<Hub>>) -> Result<&'static str, Problem> {
     match hub.waits_for() {
         None => Ok("ok\n"),
-        Some(namespace) => {
-            let detail = format!("nothing is known of namespace {namespace} yet");
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", detail).retry_after(1))
+        Some(because) => {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Err(Problem::new(status, "not-ready", because).retry_after(1))
         }
     }
 }

@@ -3,21 +3,24 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{InNamespace, Named};
 use crate::{
+    access::Identity,
     checking::checked,
-    extract::{Component, Item, Scope, require_accepted},
+    extract::{Component, Item, ScopeName, require_accepted},
     hub::Hub,
-    policies::{StoreError, Stored},
+    policies::Policy,
     problem::{Problem, ProblemDocument},
+    store::{Put, Replaces, StoreError, Upload},
     view::PolicyModule,
 };
 
@@ -35,10 +38,12 @@ pub(crate) struct PolicyModuleList {
         (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn list(Scope(namespace): Scope) -> Json<PolicyModuleList> {
-    Json(PolicyModuleList {
-        items: namespace.modules().list().cloned().collect(),
-    })
+pub(crate) async fn list(
+    State(hub): State<Arc<Hub>>,
+    ScopeName(namespace): ScopeName,
+) -> Result<Json<PolicyModuleList>, Problem> {
+    let items = hub.ports.modules.list(&namespace).await?;
+    Ok(Json(PolicyModuleList { items }))
 }
 
 /// One stored module; its entity tag is the component's digest.
@@ -51,17 +56,18 @@ pub(crate) async fn list(Scope(namespace): Scope) -> Json<PolicyModuleList> {
     )
 )]
 pub(crate) async fn get(
-    Scope(namespace): Scope,
+    State(hub): State<Arc<Hub>>,
+    ScopeName(namespace): ScopeName,
     Item(name): Item,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let stored = namespace.modules().get(name.as_ref());
-    let stored = stored.ok_or_else(|| Problem::not_found("policy module", name.as_ref()))?;
-    let tag = entity_tag(&stored.module);
+    let module = hub.ports.modules.get(&namespace, &name).await?;
+    let module = module.ok_or_else(|| Problem::not_found("policy module", name.as_ref()))?;
+    let tag = entity_tag(&module.digest);
     if names(&headers, &header::IF_NONE_MATCH, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
-    Ok(([(header::ETAG, tag)], Json(&stored.module)).into_response())
+    Ok(([(header::ETAG, tag)], Json(module)).into_response())
 }
 
 /// The bytes of a stored component.
@@ -74,19 +80,21 @@ pub(crate) async fn get(
     )
 )]
 pub(crate) async fn component(
-    Scope(namespace): Scope,
+    State(hub): State<Arc<Hub>>,
+    ScopeName(namespace): ScopeName,
     Item(name): Item,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     require_accepted(&headers, &["application/wasm"])?;
-    let stored = namespace.modules().get(name.as_ref());
-    let stored = stored.ok_or_else(|| Problem::not_found("policy module", name.as_ref()))?;
+    let stored = hub.ports.modules.component(&namespace, &name).await?;
+    let (module, component) =
+        stored.ok_or_else(|| Problem::not_found("policy module", name.as_ref()))?;
     let wasm = HeaderValue::from_static("application/wasm");
     let head = [
         (header::CONTENT_TYPE, wasm),
-        (header::ETAG, entity_tag(&stored.module)),
+        (header::ETAG, entity_tag(&module.digest)),
     ];
-    Ok((head, stored.component.clone()).into_response())
+    Ok((head, component).into_response())
 }
 
 /// Checks a component and stores it under a name. It is untrusted: what is wrong with it comes back, and nothing of
@@ -106,34 +114,48 @@ pub(crate) async fn component(
 )]
 pub(crate) async fn put(
     State(hub): State<Arc<Hub>>,
-    Scope(namespace): Scope,
+    Extension(who): Extension<Identity>,
+    ScopeName(namespace): ScopeName,
     Item(name): Item,
     headers: HeaderMap,
     upload: Component,
 ) -> Result<Response, Problem> {
-    let old = namespace.modules().get(name.as_ref());
-    require_preconditions(&headers, old.as_deref())?;
-    if old.is_some_and(|old| old.module.builtin) {
-        return Err(StoreError::Builtin(name.to_string()).into());
+    let store = &hub.ports.modules;
+    let old = store.get(&namespace, &name).await?;
+    let old = old.map(|old| old.digest);
+    let replaces = preconditions(&headers, old.as_deref())?;
+    store
+        .has_room(&namespace, &name, upload.bytes.len())
+        .await?;
+    let policy = admitted(&hub, upload.bytes.clone()).await?;
+    let upload = Upload {
+        component: upload.bytes,
+        policy,
+        replaces,
+        user: who.user,
+    };
+    let (module, put) = store.put(&namespace, &name, upload).await?;
+    if let Some(namespace) = hub.namespace(&namespace).filter(|_| put != Put::Unchanged) {
+        namespace.stored(&module);
     }
-    let component = upload.bytes.clone();
-    let (policies, metrics) = (Arc::clone(&hub.policies), hub.metrics.clone());
+    let status = match put {
+        Put::Created => StatusCode::CREATED,
+        Put::Replaced | Put::Unchanged => StatusCode::OK,
+    };
+    let tag = entity_tag(&module.digest);
+    Ok((status, [(header::ETAG, tag)], Json(module)).into_response())
+}
+
+/// Has the policy host check a component, away from the threads that answer requests.
+async fn admitted(hub: &Arc<Hub>, component: Bytes) -> Result<Arc<dyn Policy>, Problem> {
+    let (policies, metrics) = (Arc::clone(&hub.ports.policies), hub.metrics.clone());
     let admit = move || {
         policies.admit(&component).map_err(|refused| {
             metrics.refused(&refused);
             refused.into()
         })
     };
-    let policy = checked(&hub.checks, admit).await?;
-    let stored = Stored::new(&name, upload.bytes, policy, false);
-    let module = stored.module.clone();
-    let is_new = namespace.put_module(name, stored)?;
-    let status = if is_new {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
-    Ok((status, [(header::ETAG, entity_tag(&module))], Json(module)).into_response())
+    checked(&hub.checks, admit).await
 }
 
 /// Removes a module that no target follows.
@@ -148,15 +170,19 @@ pub(crate) async fn put(
     )
 )]
 pub(crate) async fn delete(
-    Scope(namespace): Scope,
+    State(hub): State<Arc<Hub>>,
+    ScopeName(namespace): ScopeName,
     Item(name): Item,
 ) -> Result<StatusCode, Problem> {
-    if let Some(target) = namespace.follower(name.as_ref()) {
-        let detail = format!("target {target:?} follows {name}");
-        return Err(Problem::new(StatusCode::CONFLICT, "module-in-use", detail)
-            .fix(format!("activate another module on {target:?} first")));
+    let known = hub.namespace(&namespace);
+    if let Some(target) = known.and_then(|known| known.follower(name.as_ref())) {
+        return Err(StoreError::InUse {
+            module: name.to_string(),
+            follower: format!("target {target:?}"),
+        }
+        .into());
     }
-    if namespace.modules().remove(&name)? {
+    if hub.ports.modules.delete(&namespace, &name).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::not_found("policy module", name.as_ref()))
@@ -165,19 +191,41 @@ pub(crate) async fn delete(
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        let (kind, fix) = match error {
-            StoreError::Builtin(_) => ("module-built-in", "choose another name"),
-            StoreError::TooMany(_) => ("too-many-modules", "delete one that is not in use"),
-            StoreError::TooLarge(..) => ("modules-too-large", "delete one that is not in use"),
+        const CONFLICT: StatusCode = StatusCode::CONFLICT;
+        let (status, kind, fix) = match &error {
+            StoreError::NoNamespace(name) => return Self::not_found("namespace", name),
+            StoreError::Builtin(_) => (CONFLICT, "module-built-in", "choose another name"),
+            StoreError::TooMany(_) => (CONFLICT, "too-many-modules", DELETE_ONE),
+            StoreError::TooLarge(..) => (CONFLICT, "modules-too-large", DELETE_ONE),
+            StoreError::InUse { .. } => (CONFLICT, "module-in-use", ACTIVATE_ANOTHER),
+            StoreError::NeedsStore { .. } => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "needs-module-store",
+                "make it smaller, or have the operator run with --module-store s3://BUCKET/PREFIX or file:///FOLDER",
+            ),
+            StoreError::Stale => (
+                StatusCode::PRECONDITION_FAILED,
+                "precondition-failed",
+                "read it again and decide anew",
+            ),
+            StoreError::Damaged(_) => (CONFLICT, "module-damaged", "upload it again"),
+            StoreError::Refused(_) => (CONFLICT, "refused-by-cluster", ""),
+            StoreError::Unavailable(_) => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let problem = Self::new(status, "module-store-unavailable", error.to_string());
+                return problem.retry_after(5);
+            }
         };
-        Self::new(StatusCode::CONFLICT, kind, error.to_string()).fix(fix)
+        Self::new(status, kind, error.to_string()).fix(fix)
     }
 }
 
-fn entity_tag(module: &PolicyModule) -> HeaderValue {
+const DELETE_ONE: &str = "delete one that is not in use";
+const ACTIVATE_ANOTHER: &str = "have another module followed there first";
+
+fn entity_tag(digest: &str) -> HeaderValue {
     // A digest is ASCII.
-    HeaderValue::from_str(&format!("\"{}\"", module.digest))
-        .unwrap_or(HeaderValue::from_static("\"\""))
+    HeaderValue::from_str(&format!("\"{digest}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
 fn names(headers: &HeaderMap, header: &HeaderName, tag: &HeaderValue) -> bool {
@@ -190,18 +238,17 @@ fn names(headers: &HeaderMap, header: &HeaderName, tag: &HeaderValue) -> bool {
 }
 
 /// `If-None-Match: *` stores only under a new name, `If-Match` only in the place of what the client knows.
-fn require_preconditions(headers: &HeaderMap, old: Option<&Stored>) -> Result<(), Problem> {
-    let tag = old.map(|old| entity_tag(&old.module));
+fn preconditions(headers: &HeaderMap, old: Option<&str>) -> Result<Replaces, Problem> {
+    let tag = old.map(entity_tag);
     let named = |header| tag.as_ref().is_some_and(|tag| names(headers, &header, tag));
     let stale = headers.contains_key(header::IF_MATCH) && !named(header::IF_MATCH);
     if stale || named(header::IF_NONE_MATCH) {
-        let detail = "the module under this name is not what the request supposes";
-        return Err(Problem::new(
-            StatusCode::PRECONDITION_FAILED,
-            "precondition-failed",
-            detail,
-        )
-        .fix("read it again and decide anew"));
+        return Err(StoreError::Stale.into());
     }
-    Ok(())
+    let guarded = |header| headers.contains_key(header);
+    Ok(match old {
+        Some(digest) if guarded(header::IF_MATCH) => Replaces::Digest(digest.to_owned()),
+        None if guarded(header::IF_NONE_MATCH) => Replaces::Nothing,
+        _ => Replaces::Anything,
+    })
 }

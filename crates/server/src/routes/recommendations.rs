@@ -107,8 +107,12 @@ pub(crate) struct DetailQuery {
 
 /// One decision with its explanation and the record that replays.
 #[utoipa::path(
-    get, path = "/recommendations/{id}", tag = "recommendations", operation_id = "get_recommendation",
-    params(InNamespace, ("id" = u64, Path, description = "Its id"), DetailQuery),
+    get, path = "/recommendations/{name}", tag = "recommendations", operation_id = "get_recommendation",
+    params(
+        InNamespace,
+        ("name" = String, Path, description = "Its id, or the name of the ScalingRecommendation that stands for it"),
+        DetailQuery
+    ),
     responses(
         (status = OK, body = RecommendationDetail),
         (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
@@ -121,12 +125,12 @@ pub(crate) async fn get(
 ) -> Result<Json<RecommendationDetail>, Problem> {
     let text = path
         .iter()
-        .find(|(name, _)| *name == "id")
-        .map_or("", |(_, id)| id);
-    let kept = text
-        .parse()
-        .ok()
-        .and_then(|id| namespace.recommendation(id));
+        .find(|(name, _)| *name == "name")
+        .map_or("", |(_, name)| name);
+    let kept = match text.parse() {
+        Ok(id) => namespace.recommendation(id),
+        Err(_) => namespace.recommendation_of(text),
+    };
     let kept = kept.ok_or_else(|| {
         Problem::not_found("recommendation", text)
             .fix("it may be too old; list those that are kept")

@@ -10,7 +10,9 @@ use crate::{Hosted, HostedPolicy};
 fn real() -> Arc<Hub> {
     let host = Host::new(HostConfig::new(Compiler::InProcess)).unwrap();
     let hosted = Arc::new(Hosted(Arc::new(host)));
-    let hub = Hub::new(hosted, ["demo".parse().unwrap()], vec![], Limits::DEFAULT);
+    let names = ["demo".parse().unwrap()];
+    let (ports, _) = ports(hosted, &names, Limits::DEFAULT);
+    let hub = Hub::new(ports, names, Limits::DEFAULT);
     let demo = hub.namespace(&"demo".parse().unwrap()).unwrap();
     demo.publish(Update {
         target: target("shop"),

@@ -70,10 +70,7 @@ async fn every_described_operation_is_there() {
     let document = document().await;
     let hub = hub();
     for (path, item) in document["paths"].as_object().unwrap() {
-        let concrete = path
-            .replace("{ns}", "demo")
-            .replace("{id}", "1")
-            .replace("{name}", "shop");
+        let concrete = path.replace("{ns}", "demo").replace("{name}", "shop");
         for method in item.as_object().unwrap().keys() {
             let request = request(&method.to_uppercase(), &concrete, Body::empty());
             let response = app(Arc::clone(&hub)).oneshot(request).await.unwrap();

@@ -173,7 +173,9 @@ impl Policies for SlowPolicies {
 async fn components_that_take_long_to_check_stall_nothing_else() {
     let (go_on, waits) = std::sync::mpsc::channel();
     let slow = Arc::new(SlowPolicies(waits.into()));
-    let hub = Hub::new(slow, ["demo".parse().unwrap()], vec![], Limits::DEFAULT);
+    let names = ["demo".parse().unwrap()];
+    let (ports, store) = ports(slow, &names, Limits::DEFAULT);
+    let hub = Hub::new(ports, names.clone(), Limits::DEFAULT);
     let demo = hub.namespace(&"demo".parse().unwrap()).unwrap();
     demo.publish(Update {
         target: target("shop"),
@@ -181,7 +183,9 @@ async fn components_that_take_long_to_check_stall_nothing_else() {
         forecasts: None,
         decision: None,
     });
-    demo.install("builtin".parse().unwrap(), "good".into(), &FakePolicies)
+    let builtin = "builtin".parse().unwrap();
+    store
+        .install(&names[0], &builtin, "good".into(), &FakePolicies)
         .unwrap();
     let bombs: Vec<_> = (0..Limits::DEFAULT.uploads_max)
         .map(|n| {

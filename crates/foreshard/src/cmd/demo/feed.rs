@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use foreshard_decide::contract::{self, Quality};
 use foreshard_engine::Outcome;
 use foreshard_server::view::{Band, Objective, Part, Point, Target};
-use foreshard_server::{Activation, HostedPolicy, Namespace, Policy, Update};
+use foreshard_server::{Activation, Decision, HostedPolicy, Namespace, Policy, Update};
 use foreshard_sim::cluster::{ClusterPart, UNIT};
 
 use super::stage::{BAND, KIND, Stage, TARGET};
@@ -83,7 +83,11 @@ impl Feed {
             target: target(stage, outcome),
             points,
             forecasts,
-            decision: Some((stage.binding().name.clone(), Arc::clone(&outcome.record))),
+            decision: Some(Decision {
+                policy: stage.binding().name.clone(),
+                record: Arc::clone(&outcome.record),
+                object: None,
+            }),
         });
         if let Some(first) = self.first.take() {
             self.namespace.policy_acts(TARGET, &first, now as f64);

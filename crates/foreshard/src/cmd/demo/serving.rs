@@ -6,7 +6,10 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use bytes::Bytes;
 use foreshard_policy::Host;
-use foreshard_server::{Hosted, Hub, Limits, Name, Namespace, Refused, ServeError, listen, serve};
+use foreshard_server::{
+    ActivationBy, Everybody, Hosted, Hub, Limits, MemoryStore, Name, Namespace, Ports, Refused,
+    ServeError, listen, serve,
+};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -32,12 +35,20 @@ impl Serving {
         }
         let hosted = Arc::new(Hosted(Arc::clone(host)));
         let name: Name = NAMESPACE.parse()?;
-        let hub = Hub::new(hosted.clone(), [name.clone()], Vec::new(), Limits::DEFAULT);
+        let store = MemoryStore::new([name.clone()], Limits::DEFAULT);
+        let ports = Ports {
+            access: Arc::new(Everybody),
+            policies: Arc::clone(&hosted) as _,
+            modules: Arc::clone(&store) as _,
+            activation: ActivationBy::Route(Arc::clone(&store)),
+            orders: None,
+            host_names: Vec::new(),
+        };
+        let hub = Hub::new(ports, [name.clone()], Limits::DEFAULT);
         let namespace = hub
             .namespace(&name)
             .context("the namespace that was just made")?;
-        let installing = Arc::clone(&namespace);
-        tokio::task::spawn_blocking(move || install(&installing, &hosted)).await??;
+        tokio::task::spawn_blocking(move || install(&store, &name, &hosted)).await??;
         let (stop, stopped) = oneshot::channel();
         // A sender that is gone means the same.
         let task = tokio::spawn(serve(listener, hub, async {
@@ -67,10 +78,15 @@ impl Serving {
     }
 }
 
-fn install(namespace: &Namespace, hosted: &Hosted) -> anyhow::Result<()> {
+fn install(store: &MemoryStore, namespace: &Name, hosted: &Hosted) -> anyhow::Result<()> {
     for name in foreshard_builtin::names() {
         let component = foreshard_builtin::component(name).unwrap_or_default();
-        let installed = namespace.install(name.parse()?, Bytes::from_static(component), hosted);
+        let installed = store.install(
+            namespace,
+            &name.parse()?,
+            Bytes::from_static(component),
+            hosted,
+        );
         installed.map_err(|refused| match refused {
             Refused::Bad { detail, .. } | Refused::Unavailable(detail) => {
                 anyhow::anyhow!("the built-in policy {name}: {detail}")
