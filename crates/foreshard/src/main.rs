@@ -45,6 +45,8 @@ enum Command {
     Forecast(cmd::forecast::Args),
     Evaluate(cmd::evaluate::Args),
     Policy(cmd::policy::Args),
+    Operator(Box<cmd::operator::Args>),
+    Crds(cmd::crds::Args),
     /// Print a completion script for a shell.
     #[command(after_help = COMPLETION_HELP)]
     Completion {
@@ -77,7 +79,7 @@ fn main() -> ExitCode {
     }
     output::end_quietly_on_closed_pipe();
     let cli = Cli::parse();
-    log_to_stderr();
+    log_to_stderr(&cli.command);
     run(cli).unwrap_or_else(|error| output::fail(&error))
 }
 
@@ -96,6 +98,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Evaluate(args) => cmd::evaluate::run(args, output),
         Command::Policy(args) => cmd::policy::run(args, output),
+        Command::Operator(args) => cmd::operator::run(*args),
+        Command::Crds(args) => cmd::crds::run(&args, output),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "foreshard", &mut script);
@@ -105,9 +109,14 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Warnings, or what `RUST_LOG` asks for; never on standard output, which belongs to results.
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+/// Warnings (of an operator, what it does as well), or what `RUST_LOG` asks for; never on standard output, which belongs
+/// to results.
+fn log_to_stderr(command: &Command) {
+    let usual = match command {
+        Command::Operator(_) => "info",
+        _ => "warn",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

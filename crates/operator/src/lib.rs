@@ -37,7 +37,7 @@ mod wakes;
 mod worker;
 pub mod zone;
 
-pub use loader::{LoadError, Loader};
+pub use loader::{ConfigMaps, LoadError, Loader};
 pub use metrics::Metrics;
 pub use operator::{Config, LEASE, Operator, Parts, StartError};
 pub use sources::OperatorSource;

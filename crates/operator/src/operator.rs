@@ -1,6 +1,5 @@
 //! All of it, wired together.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,8 +54,6 @@ pub struct Config {
     pub shrinking_max: usize,
     /// Where what outlives the process is kept; none: nowhere.
     pub state_directory: Option<PathBuf>,
-    /// Where `/livez`, `/readyz` and `/metrics` are served.
-    pub health_address: Option<SocketAddr>,
 }
 
 /// Why the operator does not start.

@@ -2,7 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    },
     time::Instant,
 };
 
@@ -37,7 +39,10 @@ pub struct Hub {
     pub(crate) listeners: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
     closing: watch::Sender<bool>,
+    more_metrics: OnceLock<MoreMetrics>,
 }
+
+type MoreMetrics = Box<dyn Fn() -> String + Send + Sync>;
 
 /// What the server needs of the world around it.
 pub struct Ports {
@@ -91,6 +96,7 @@ impl Hub {
             listeners: Arc::new(Semaphore::new(limits.listeners_max)),
             metrics,
             closing: watch::Sender::new(false),
+            more_metrics: OnceLock::new(),
         })
     }
 
@@ -126,6 +132,23 @@ impl Hub {
             namespaces.remove(namespace);
         }
         removed
+    }
+
+    /// Shows the metrics of whoever feeds this server beside its own: a whole text in the format of OpenMetrics. Only the
+    /// first call counts.
+    pub fn add_metrics(&self, text: impl Fn() -> String + Send + Sync + 'static) {
+        // A second one is refused by the cell.
+        let _ = self.more_metrics.set(Box::new(text));
+    }
+
+    /// All metrics, as OpenMetrics.
+    pub(crate) fn metrics_text(&self) -> Result<String, std::fmt::Error> {
+        let own = self.metrics.text()?;
+        let Some(more) = self.more_metrics.get() else {
+            return Ok(own);
+        };
+        // Each text ends with the mark of its end; there is one.
+        Ok(own.trim_end_matches("# EOF\n").to_owned() + &more())
     }
 
     /// Says why the server is not ready yet, or, with none, that it is. It is from the beginning.

@@ -18,6 +18,8 @@ const EDGES: &[(&str, &[&str])] = &[
         "foreshard-sim",
         &["foreshard-decide", "foreshard-engine", "foreshard-forecast"],
     ),
+    // Schema: what the cluster's objects look like.
+    ("foreshard-api", &[]),
     // Adapters: the world outside.
     ("foreshard-history", &["foreshard-forecast"]),
     ("foreshard-policy", &["foreshard-decide"]),
@@ -32,6 +34,18 @@ const EDGES: &[(&str, &[&str])] = &[
             "foreshard-policy",
         ],
     ),
+    (
+        "foreshard-operator",
+        &[
+            "foreshard-api",
+            "foreshard-decide",
+            "foreshard-engine",
+            "foreshard-forecast",
+            "foreshard-history",
+            "foreshard-policy",
+            "foreshard-server",
+        ],
+    ),
     // Guests: what runs inside the sandbox.
     ("foreshard-policy-sdk", &[]),
     ("policy-target-tracking", &["foreshard-policy-sdk"]),
@@ -42,11 +56,13 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "foreshard",
         &[
+            "foreshard-api",
             "foreshard-builtin",
             "foreshard-decide",
             "foreshard-engine",
             "foreshard-forecast",
             "foreshard-history",
+            "foreshard-operator",
             "foreshard-policy",
             "foreshard-server",
             "foreshard-sim",

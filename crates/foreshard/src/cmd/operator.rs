@@ -1,0 +1,177 @@
+//! `foreshard operator`.
+
+mod client;
+mod health;
+mod settings;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use foreshard_operator::{ConfigMaps, Operator, Parts};
+use foreshard_server::{
+    ActivationBy, Everybody, Hosted, Hub, Limits, MemoryStore, Ports, Retention,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::backtest::parse;
+use crate::bound;
+
+const EXAMPLES: &str = "\
+What it does:
+  It watches the objects of foreshard.dev, asks Prometheus for the load that each ScalingPolicy names, forecasts it, asks \
+the policies, and does what the mode of each action allows: Observe (nothing), Approve, or Auto. Every replica observes \
+and decides; the holder of the lease writes.
+
+To stop all acting within seconds:
+  kubectl create configmap foreshard-kill-switch -n foreshard-system --from-literal=paused=true
+To leave one target or policy alone:
+  kubectl annotate scalingpolicy web foreshard.dev/paused=true
+
+Examples:
+  In a cluster (deploy/kustomize/base does this):
+    foreshard operator --controllers=scaling
+  From outside, with your own rights, looking at one namespace:
+    foreshard operator --kubeconfig ~/.kube/config --watch-namespace shop --no-leader-election";
+
+/// Run the controllers: scale what ScalingPolicies name, ahead of its load.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Which controllers run.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "scaling")]
+    controllers: Vec<Controller>,
+    /// A kubeconfig; without it, $KUBECONFIG, then the pod's own service account.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Context in the kubeconfig [default: its current one].
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// The operator's own namespace: lease and kill switch are there.
+    #[arg(
+        long,
+        env = "POD_NAMESPACE",
+        value_name = "NAME",
+        default_value = "foreshard-system"
+    )]
+    namespace: String,
+    /// Name of this replica in the lease [default: the host's name and the process's number].
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    identity: Option<String>,
+    /// Look only at objects of this namespace [default: of all].
+    #[arg(long, value_name = "NAME")]
+    watch_namespace: Option<String>,
+    /// Write without holding a lease: only when there is one process.
+    #[arg(long)]
+    no_leader_election: bool,
+    /// Settings that are more than flags, in YAML: `sources` that policies of several namespaces may use.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where is kept what was learned, and the last decisions of each policy [default: nowhere].
+    #[arg(long, value_name = "DIRECTORY")]
+    state_directory: Option<PathBuf>,
+    /// Time between two live samples of a signal, where the budget of queries allows.
+    #[arg(long, value_name = "SPAN", value_parser = parse::span, default_value = "5s")]
+    poll_every: i64,
+    /// Evaluations at the same time.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    evaluations_max: usize,
+    /// Targets that shrink at the same time.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    shrinking_max: usize,
+    /// Where `/livez`, `/readyz` and `/metrics` are served.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8081")]
+    health_listen: SocketAddr,
+}
+
+/// Groups of controllers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Controller {
+    /// ScalingPolicy, PolicyModule, PrometheusSource.
+    Scaling,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(!args.controllers.is_empty(), "--controllers names none");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("starting the threads")?;
+    runtime.block_on(operate(args))
+}
+
+async fn operate(args: Args) -> anyhow::Result<ExitCode> {
+    let config = settings::config(&args).await?;
+    let client = client::connect(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
+    let host = bound::host()?;
+    let hub = hub(&host);
+    let builtin: Vec<_> = foreshard_builtin::names()
+        .filter_map(|name| Some((name, foreshard_builtin::component(name)?)))
+        .collect();
+    let parts = Parts {
+        loader: Arc::new(ConfigMaps::new(client.clone())),
+        client,
+        host,
+        builtin,
+        hub: Arc::clone(&hub),
+    };
+    let operator = tokio::task::spawn_blocking({
+        let config = config.clone();
+        move || Operator::new(&config, parts)
+    })
+    .await
+    .context("making the operator")??;
+    let stop = CancellationToken::new();
+    let health = health::serve(args.health_listen, hub, operator.metrics(), stop.clone()).await?;
+    tokio::spawn(stopped(stop.clone()));
+    operator.run(stop).await;
+    health.await.context("the health server")??;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn hub(host: &Arc<foreshard_policy::Host>) -> Arc<Hub> {
+    let limits = Limits {
+        // Six hours of minutes for each target: there may be a thousand.
+        points_max: 361,
+        retention: Retention {
+            changed_max: 500,
+            unchanged_max: 100,
+            records_max: 20,
+        },
+        ..Limits::DEFAULT
+    };
+    let store = MemoryStore::new([], limits);
+    let ports = Ports {
+        access: Arc::new(Everybody),
+        policies: Arc::new(Hosted(Arc::clone(host))),
+        modules: store,
+        activation: ActivationBy::Patch,
+        orders: None,
+        host_names: Vec::new(),
+    };
+    Hub::new(ports, [], limits)
+}
+
+/// Ends with SIGTERM or Ctrl-C.
+async fn stopped(stop: CancellationToken) {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "SIGTERM can't be noticed");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+    tracing::info!("stopping");
+    stop.cancel();
+}
