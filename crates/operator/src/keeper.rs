@@ -26,7 +26,7 @@ use crate::sources::Sources;
 use crate::target::in_time;
 
 /// Sources are looked at this often: Secrets are not watched.
-const SOURCES_EVERY: Duration = Duration::from_secs(30);
+const SOURCES_EVERY: Duration = Duration::from_secs(10);
 /// A module whose bytes could not be read is tried again this often.
 const MODULES_EVERY: Duration = Duration::from_secs(30);
 /// The world that this version's policies speak.

@@ -38,6 +38,8 @@ use resolve::Resolved;
 const PASS_EVERY_MIN: Duration = Duration::from_secs(1);
 /// Between two looks while something is under way or wrong.
 const SOON: Duration = Duration::from_secs(5);
+/// Between two looks while a signal's data is not ok.
+const BLIND: Duration = Duration::from_secs(15);
 /// Share by which waits differ, so that a thousand policies do not wake together.
 const JITTER: f64 = 0.1;
 
@@ -146,6 +148,10 @@ impl Worker {
         let read = shared.targets.read(&self.key.0, &policy.target).await;
         let now = unix_now();
         let seen = read.as_ref().ok().cloned();
+        if let Some(seen) = &seen {
+            // Before the mode: it depends on who else scales the target.
+            self.look(&object, &policy, seen, now).await;
+        }
         let in_force = mode::in_force(
             &shared,
             &self.key,
@@ -165,7 +171,6 @@ impl Worker {
             recommendation: None,
             notes: Vec::new(),
         };
-        self.look(&mut pass).await;
         self.decide(&mut pass).await;
         self.act(&mut pass).await;
         let wait = self.wait(&pass);
@@ -194,9 +199,14 @@ impl Worker {
     }
 
     /// Learns from how the target is now.
-    async fn look(&mut self, pass: &mut Pass) {
-        let Some(seen) = &pass.seen else { return };
-        if let Some(took) = self.memory.lead.see(pass.now, seen.wanted, seen.ready) {
+    async fn look(
+        &mut self,
+        object: &ScalingPolicy,
+        policy: &ValidatedPolicy,
+        seen: &Seen,
+        now: i64,
+    ) {
+        if let Some(took) = self.memory.lead.see(now, seen.wanted, seen.ready) {
             tracing::info!(
                 namespace = self.key.0,
                 policy = self.key.1,
@@ -204,18 +214,18 @@ impl Worker {
                 "order fulfilled"
             );
         }
-        let Some(before) = self.memory.see(pass.now, seen.wanted) else {
+        let Some(before) = self.memory.see(now, seen.wanted) else {
             return;
         };
         if self.memory.ordered.is_some() {
             let note = format!(
                 "{} was scaled from {before} to {} by somebody else",
-                pass.policy.target.show(),
+                policy.target.show(),
                 seen.wanted
             );
             let normal = kube::runtime::events::EventType::Normal;
             self.shared
-                .tell(&pass.object, normal, "ScaledBySomebodyElse", note)
+                .tell(object, normal, "ScaledBySomebodyElse", note)
                 .await;
         }
     }
@@ -259,6 +269,8 @@ impl Worker {
         let waiting = self.outcome.is_none() || pass.seen.is_none();
         if under_way || waiting {
             SOON.min(interval)
+        } else if self.is_blind() {
+            BLIND.min(interval)
         } else {
             interval
         }
@@ -281,8 +293,12 @@ impl Worker {
             // Nothing was decided yet: any sample is a reason to look.
             return self.any_sample().await;
         };
+        let blind = self.is_blind();
         loop {
             self.any_sample().await;
+            if blind {
+                return;
+            }
             let more =
                 self.resolved
                     .signals
@@ -304,6 +320,16 @@ impl Worker {
                 return;
             }
         }
+    }
+
+    /// Whether the newest decision had to do with data that is not ok.
+    fn is_blind(&self) -> bool {
+        let parts = self
+            .outcome
+            .iter()
+            .flat_map(|it| &it.record.explanation.parts);
+        let mut inputs = parts.flat_map(|part| &part.inputs);
+        inputs.any(|input| input.quality != foreshard_decide::contract::Quality::Ok)
     }
 
     async fn any_sample(&mut self) {

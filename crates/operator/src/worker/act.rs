@@ -263,7 +263,7 @@ impl Worker {
         self.shared
             .tell(&pass.object, EventType::Normal, reason, note)
             .await;
-        if let Some(name) = approval
+        if let Some(name) = approval.or(pass.recommendation.as_deref())
             && let Some(object) = self.shared.indexes.recommendations.get(&self.key.0, name)
         {
             recommend::state(&self.shared, &object, "Applied").await;

@@ -84,8 +84,10 @@ impl Worker {
         match step.await {
             Ok((engine, outcome)) => {
                 self.memory.engine = Some(engine);
-                pass.findings
-                    .extend(findings(&outcome, &self.resolved.trouble(&pass.policy)));
+                pass.findings.extend(findings(
+                    &outcome,
+                    &self.resolved.trouble(&pass.policy, pass.now),
+                ));
                 self.count(&outcome);
                 self.score(pass, &seen, &outcome);
                 self.outcome = Some(outcome);
@@ -220,12 +222,12 @@ fn findings(outcome: &Outcome, trouble: &Option<(&'static str, String)>) -> Vec<
         .iter()
         .find(|input| input.quality != Quality::Ok);
     let fresh = match (worst, trouble) {
-        (None, _) => Finding::yes(
+        (None, None) => Finding::yes(
             kind::METRICS_FRESH,
             "Fresh",
             "Every signal has a fresh sample.",
         ),
-        (Some(_), Some((reason, message))) => Finding::no(
+        (_, Some((reason, message))) => Finding::no(
             kind::METRICS_FRESH,
             reason,
             format!("{message}; nothing is taken away meanwhile"),
@@ -272,7 +274,28 @@ fn findings(outcome: &Outcome, trouble: &Option<(&'static str, String)>) -> Vec<
             ),
         }
     };
+    let most = outcome
+        .record
+        .context
+        .parts
+        .first()
+        .and_then(|part| part.replicas.as_ref())
+        .map(|it| it.max);
+    let short = part.inputs.iter().find(|input| {
+        let capacity = f64::from(most.unwrap_or(u32::MAX)) * input.per_replica;
+        input
+            .seen
+            .is_some_and(|seen| capacity > 0.0 && seen > capacity)
+    });
     let guarded = match part.clamps.first() {
+        _ if short.is_some() => Finding::no(
+            kind::WITHIN_GUARDRAILS,
+            "AtMaximum",
+            format!(
+                "the load is more than {} replicas can serve: raise max of the action",
+                most.unwrap_or_default()
+            ),
+        ),
         None => Finding::yes(
             kind::WITHIN_GUARDRAILS,
             "NotClamped",

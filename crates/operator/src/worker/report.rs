@@ -216,6 +216,11 @@ fn stalled(findings: &[Finding]) -> Finding {
 /// The highest load expected within what was forecast, of the first signal, and when its window ends.
 fn peak(outcome: &Outcome, unit: &str) -> Option<(f64, String, i64)> {
     let forecast = outcome.record.context.forecasts.first()?;
+    let seen = outcome.record.context.signals.first()?;
+    // Of what was never measured nothing is expected.
+    if seen.latest.is_none() && seen.history.values.iter().all(|bin| bin.is_nan()) {
+        return None;
+    }
     let level = forecast
         .levels
         .iter()

@@ -14,6 +14,9 @@ use crate::policies::Bound;
 use crate::shared::Shared;
 use crate::sources::Made;
 
+/// One failed query is no news; what goes on for so long is.
+const TROUBLE_SECONDS: i64 = 15;
+
 /// A signal that is watched.
 pub(super) struct Watched {
     pub(super) made: Arc<Made>,
@@ -143,14 +146,18 @@ impl Resolved {
     }
 
     /// Why signals give nothing, if so: the first of them.
-    pub(super) fn trouble(&self, policy: &ValidatedPolicy) -> Option<(&'static str, String)> {
+    pub(super) fn trouble(
+        &self,
+        policy: &ValidatedPolicy,
+        now: i64,
+    ) -> Option<(&'static str, String)> {
         self.signals.iter().zip(&policy.signals).find_map(|(watched, signal)| match watched {
             Err(trouble) => Some(trouble.clone()),
             Ok(watched) => match watched.watch.state() {
-                State::Failing { fault, .. } => {
+                State::Failing { fault, since } if now - since >= TROUBLE_SECONDS => {
                     Some(("QueryFailed", format!("signal {}: {fault}", signal.name)))
                 }
-                State::NoData { .. } => Some((
+                State::NoData { since } if now - since >= TROUBLE_SECONDS => Some((
                     "NoData",
                     format!(
                         "signal {}: the query works and gives nothing; try it in Prometheus: {}",

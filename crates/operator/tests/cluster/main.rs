@@ -1,0 +1,15 @@
+//! The scaling controllers on a real API server and a real Prometheus.
+//!
+//! Left out, and says so, where they are not built: `cargo xtask testbed build control-plane prometheus`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests, which clippy does not see as such"
+)]
+
+mod acting;
+mod definitions;
+mod failover;
+mod modules;
+mod stage;
+mod trouble;

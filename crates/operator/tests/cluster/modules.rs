@@ -1,0 +1,101 @@
+//! Policy modules: accepted, refused, replaced, deleted while in use.
+
+use base64::Engine as _;
+use serde_json::json;
+
+use crate::stage::{GROUP, Stage, condition, eventually};
+
+fn push(stage: &Stage, name: &str, component: &[u8], digest: &str) {
+    let encoded = base64::engine::general_purpose::STANDARD.encode(component);
+    stage.create(
+        "api/v1",
+        "configmaps",
+        &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "binaryData": {"component.wasm": encoded}}),
+    );
+    stage.create(
+        GROUP,
+        "policymodules",
+        &json!({
+            "apiVersion": "foreshard.dev/v1alpha1", "kind": "PolicyModule", "metadata": {"name": name},
+            "spec": {"digest": digest, "sizeBytes": component.len(), "source": {"uploaded": {"configMapName": name}}}
+        }),
+    );
+}
+
+fn accepted(stage: &Stage, name: &str, status: &str, reason: &str) -> serde_json::Value {
+    eventually(&format!("{name}: Accepted is {status} by {reason}"), || {
+        let object = stage.get(GROUP, "policymodules", name);
+        let found = condition(&object, "Accepted")
+            .is_some_and(|it| it["status"] == status && it["reason"] == reason);
+        if found { Ok(object) } else { Err(object) }
+    })
+}
+
+#[test]
+fn a_module_decides_until_something_better_comes() {
+    let Some(stage) = Stage::new("modules") else {
+        return;
+    };
+    let component = foreshard_builtin::component("target-tracking").unwrap();
+    let digest = foreshard_api::sha256(component);
+    push(&stage, "spring", component, &digest);
+    let object = accepted(&stage, "spring", "True", "Accepted");
+    assert_eq!(object["status"]["worldVersion"], "0.1.0");
+    assert_eq!(object["status"]["name"], "target-tracking");
+    push(
+        &stage,
+        "forged",
+        component,
+        &format!("sha256:{}", "0".repeat(64)),
+    );
+    accepted(&stage, "forged", "False", "DigestMismatch");
+    push(
+        &stage,
+        "garbage",
+        b"garbage",
+        &foreshard_api::sha256(b"garbage"),
+    );
+    accepted(&stage, "garbage", "False", "Refused");
+    stage.deployment("web", 3);
+    let mut policy = crate::stage::policy("web", "vector(900)", "Auto");
+    policy["spec"]["policies"] =
+        json!([{"name": "mine", "moduleRef": {"name": "spring"}, "config": {}}]);
+    stage.create(GROUP, "scalingpolicies", &policy);
+    stage.expect("web", "PolicyAccepted", "True", "Accepted");
+    stage.expect_replicas("web", 9);
+    // Replaced by something that is none: what was there goes on.
+    let worse = json!({"spec": {
+        "digest": foreshard_api::sha256(b"garbage"), "source": {"uploaded": {"configMapName": "garbage"}}
+    }});
+    stage
+        .patch(GROUP, "policymodules", "spring", &worse)
+        .unwrap();
+    let message = stage.expect("web", "PolicyAccepted", "False", "ModuleRefused");
+    assert!(
+        message.contains("the last good one goes on deciding"),
+        "{message}"
+    );
+    stage.delete(GROUP, "policymodules", "spring");
+    stage.expect("web", "PolicyAccepted", "False", "ModuleNotFound");
+    stage.patch(GROUP, "scalingpolicies", "web", &json!({"spec": {"signals": [{
+        "name": "demand", "query": "vector(1500)", "sourceRef": {"name": "main"}, "targetAverageValue": "100"
+    }]}})).unwrap();
+    stage.expect_replicas("web", 15);
+}
+
+#[test]
+fn a_config_that_its_module_refuses_is_told() {
+    let Some(stage) = Stage::new("modules-config") else {
+        return;
+    };
+    stage.deployment("web", 3);
+    let mut policy = crate::stage::policy("web", "vector(900)", "Auto");
+    policy["spec"]["policies"] = json!([{
+        "name": "own", "moduleRef": {"name": "builtin-forecast-headroom"}, "config": {"signals": [], "typo": 1}
+    }]);
+    stage.create(GROUP, "scalingpolicies", &policy);
+    let message = stage.expect("web", "PolicyAccepted", "False", "ConfigRefused");
+    assert!(message.contains("the config of own"), "{message}");
+    // The floor holds all the same.
+    stage.expect_replicas("web", 9);
+}
