@@ -14,11 +14,15 @@ use foreshard_forecast::{Calibration, Series};
 use crate::asked::Asked;
 use crate::budget::{self, Ledger};
 use crate::context::{self, Budget};
-use crate::forecaster::{Forecaster, Question};
+use crate::forecaster::{Forecaster, Question, Refit};
 use crate::observation::{Observation, SignalSeen};
 use crate::policies::{Binding, Policies};
 use crate::settings::Settings;
 
+/// Seconds after which a signal that no policy asks for, or a part that is not there, is forgotten.
+const UNSEEN_SECONDS: f64 = 86_400.0;
+/// Policies whose memory is kept, bound or not.
+const MEMORIES_MAX: usize = 16;
 /// Most bytes that a policy may keep between evaluations.
 pub const MEMORY_BYTES_MAX: usize = 4096;
 
@@ -132,7 +136,18 @@ impl Engine {
         let mut context =
             context::context(settings, observation, parts, signals, forecasts, budget);
         self.set_floors(&mut context);
+        self.forget(observation.now);
         context
+    }
+
+    /// Forgets signals and parts that are no longer seen: shards come and go.
+    fn forget(&mut self, now: i64) {
+        let kept = self.settings.aims.budget_window.max(UNSEEN_SECONDS) as i64;
+        self.ledgers
+            .retain(|_, ledger| now - ledger.noted() <= kept);
+        let kept = UNSEEN_SECONDS as i64;
+        self.forecasters
+            .retain(|_, forecaster| now - forecaster.asked() <= kept);
     }
 
     /// Counts the time over capacity up to the newest samples; the part that is worst off sets the level.
@@ -179,6 +194,11 @@ impl Engine {
     ) -> Option<contract::Forecast> {
         let asked = Asked::of(observation, seen, part, bindings, level)?;
         let key = (seen.part.to_owned(), seen.name.to_owned());
+        let refit = Refit {
+            every: self.settings.refit_every,
+            crowd: self.settings.crowd,
+            place: self.settings.place(&key.0, &key.1),
+        };
         let forecaster = self.forecasters.entry(key).or_default();
         let made = forecaster.step(Question {
             now: observation.now,
@@ -188,7 +208,7 @@ impl Engine {
             horizon: asked.horizon,
             levels: asked.levels,
             peaks: asked.peaks,
-            refit_every: self.settings.refit_every,
+            refit,
         });
         Some(context::forecast(seen, asked.actions, made))
     }
@@ -214,6 +234,11 @@ impl Engine {
         context: Context,
         policies: &mut dyn Policies,
     ) -> (Arc<Context>, Vec<PolicyAnswer>) {
+        if self.memories.len() > MEMORIES_MAX {
+            let bound = policies.bindings();
+            self.memories
+                .retain(|name, _| bound.iter().any(|binding| binding.name == *name));
+        }
         let mut shared = Arc::new(context);
         let mut answers = Vec::with_capacity(policies.bindings().len());
         for index in 0..policies.bindings().len() {
