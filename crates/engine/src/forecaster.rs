@@ -14,6 +14,9 @@ use crate::windows::maximum;
 
 /// Seconds between two fits when skill drops: a fit that did not help is not repeated at once.
 const REFIT_MIN_SECONDS: i64 = 3600;
+/// Least and most seconds of history that a model keeps itself, since the series lose them before the next fit. A
+/// model that outlives them is fitted again when they are lost.
+const HEAD_SECONDS: (i64, i64) = (43_200, 172_800);
 /// Seconds that the truth of a window is waited for after its end, while no data comes.
 const WAIT_MAX_SECONDS: i64 = 86_400;
 
@@ -159,7 +162,7 @@ impl Forecaster {
         }
         let config = Config {
             peaks: question.peaks.clone(),
-            head: refit.every.max(Config::default().head),
+            head: refit.every.clamp(HEAD_SECONDS.0, HEAD_SECONDS.1),
             ..Config::default()
         };
         let model = Arc::new(fit(question.series, question.calendar, &config));
