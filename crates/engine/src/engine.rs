@@ -10,6 +10,7 @@ use foreshard_decide::{
     reactive,
 };
 use foreshard_forecast::{Calibration, Series};
+use serde::{Deserialize, Serialize};
 
 use crate::asked::Asked;
 use crate::budget::{self, Ledger};
@@ -18,6 +19,7 @@ use crate::forecaster::{Forecaster, Question, Refit};
 use crate::observation::{Observation, SignalSeen};
 use crate::policies::{Binding, Policies};
 use crate::settings::Settings;
+use crate::snapshot::{RestoreError, Snapshot};
 
 /// Seconds after which a signal that no policy asks for, or a part that is not there, is forgotten.
 const UNSEEN_SECONDS: f64 = 86_400.0;
@@ -37,8 +39,8 @@ pub struct Engine {
     state: Arc<State>,
 }
 
-#[derive(Clone, Debug)]
-struct Memory {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Memory {
     version: u32,
     bytes: Vec<u8>,
 }
@@ -72,6 +74,35 @@ impl Engine {
             memories: BTreeMap::new(),
             state: Arc::default(),
         }
+    }
+
+    /// Everything that is remembered but the models, with the version of its form; some 20 kB.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<u8> {
+        Snapshot {
+            forecasters: self.forecasters.clone(),
+            ledgers: self.ledgers.clone(),
+            memories: self.memories.clone(),
+            state: (*self.state).clone(),
+        }
+        .to_bytes()
+    }
+
+    /// A target as [`Engine::snapshot`] left it. Its next step fits all models anew; one whose models would have been
+    /// fitted at that step anyway decides the same from then on, as if nothing had happened.
+    ///
+    /// # Errors
+    ///
+    /// When `bytes` are no snapshot, or one of another version: start with [`Engine::new`] then.
+    pub fn restore(settings: Settings, bytes: &[u8]) -> Result<Self, RestoreError> {
+        let snapshot = Snapshot::from_bytes(bytes)?;
+        Ok(Self {
+            settings,
+            forecasters: snapshot.forecasters,
+            ledgers: snapshot.ledgers,
+            memories: snapshot.memories,
+            state: Arc::new(snapshot.state),
+        })
     }
 
     /// The settings.
@@ -343,5 +374,7 @@ fn until_now<'a>(
     .collect()
 }
 
+#[cfg(test)]
+mod persistence_tests;
 #[cfg(test)]
 mod tests;

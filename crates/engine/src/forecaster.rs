@@ -214,3 +214,48 @@ impl Forecaster {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    /// Seconds after a first fit at which the fits of a thousand targets that were created together are due.
+    fn due(crowd: Crowd, place: u64) -> Vec<i64> {
+        let refit = Refit {
+            every: 21_600,
+            crowd,
+            place,
+        };
+        let mut at = 1_700_000_000;
+        let begin = at;
+        let ticks = (1..1440).map(|tick| begin + 60 * tick);
+        let ticks = ticks.filter(|&now| {
+            let due = refit.due(at, now);
+            at = if due { now } else { at };
+            due
+        });
+        ticks.map(|now| now - begin).collect()
+    }
+
+    #[test]
+    fn refits_of_many_targets_are_spread() {
+        assert_eq!(due(Crowd::Few, 7), [21_600, 43_200, 64_800]);
+        let mut at_tick = vec![0; 361];
+        for target in 0..1000 {
+            let settings = Settings {
+                name: format!("shop-{target}"),
+                ..Settings::default()
+            };
+            for signal in ["demand", "writes", "connections"] {
+                let due = due(Crowd::Many, settings.place("", signal));
+                assert!(due[0] <= 21_600, "{due:?}");
+                assert!(due.windows(2).all(|pair| pair[1] - pair[0] == 21_600));
+                at_tick[(due[0] / 60) as usize] += 1;
+            }
+        }
+        // 3000 fits over 360 ticks: 8.3 of them at each.
+        let most = at_tick.iter().max();
+        assert!(most < Some(&30), "{most:?}");
+    }
+}
