@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 /// Seconds that are counted together.
 const BUCKET_SECONDS: i64 = 3600;
 
 /// Time over capacity of one part, counted by the hour over the budget's window.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ledger {
     /// Oldest first: when the hour began, seconds over capacity.
     hours: VecDeque<(i64, f64)>,
@@ -14,7 +16,12 @@ pub(crate) struct Ledger {
     judged: Option<i64>,
     /// The ready counts that are not judged yet, oldest first.
     ready: VecDeque<(i64, u32)>,
+    /// When the part was last seen.
+    noted: i64,
 }
+
+/// Most ready counts that wait to be judged, while nothing is known of the load.
+const READY_MAX: usize = 64;
 
 impl Ledger {
     /// Notes how many instances are ready from `now` on.
@@ -22,6 +29,15 @@ impl Ledger {
         if self.ready.back().is_none_or(|&(_, last)| last != ready) {
             self.ready.push_back((now, ready));
         }
+        if self.ready.len() > READY_MAX {
+            self.ready.pop_front();
+        }
+        self.noted = now;
+    }
+
+    /// When the part was last seen, in Unix seconds.
+    pub(crate) fn noted(&self) -> i64 {
+        self.noted
     }
 
     /// Judges the load at `at`: `needed` instances would have served it just so. Each moment is judged once.

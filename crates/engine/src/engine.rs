@@ -10,15 +10,21 @@ use foreshard_decide::{
     reactive,
 };
 use foreshard_forecast::{Calibration, Series};
+use serde::{Deserialize, Serialize};
 
 use crate::asked::Asked;
 use crate::budget::{self, Ledger};
 use crate::context::{self, Budget};
-use crate::forecaster::{Forecaster, Question};
+use crate::forecaster::{Forecaster, Question, Refit};
 use crate::observation::{Observation, SignalSeen};
 use crate::policies::{Binding, Policies};
 use crate::settings::Settings;
+use crate::snapshot::{RestoreError, Snapshot};
 
+/// Seconds after which a signal that no policy asks for, or a part that is not there, is forgotten.
+const UNSEEN_SECONDS: f64 = 86_400.0;
+/// Policies whose memory is kept, bound or not.
+const MEMORIES_MAX: usize = 16;
 /// Most bytes that a policy may keep between evaluations.
 pub const MEMORY_BYTES_MAX: usize = 4096;
 
@@ -33,8 +39,8 @@ pub struct Engine {
     state: Arc<State>,
 }
 
-#[derive(Clone, Debug)]
-struct Memory {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Memory {
     version: u32,
     bytes: Vec<u8>,
 }
@@ -68,6 +74,35 @@ impl Engine {
             memories: BTreeMap::new(),
             state: Arc::default(),
         }
+    }
+
+    /// Everything that is remembered but the models, with the version of its form; some 20 kB.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<u8> {
+        Snapshot {
+            forecasters: self.forecasters.clone(),
+            ledgers: self.ledgers.clone(),
+            memories: self.memories.clone(),
+            state: (*self.state).clone(),
+        }
+        .to_bytes()
+    }
+
+    /// A target as [`Engine::snapshot`] left it. Its next step fits all models anew; one whose models would have been
+    /// fitted at that step anyway decides the same from then on, as if nothing had happened.
+    ///
+    /// # Errors
+    ///
+    /// When `bytes` are no snapshot, or one of another version: start with [`Engine::new`] then.
+    pub fn restore(settings: Settings, bytes: &[u8]) -> Result<Self, RestoreError> {
+        let snapshot = Snapshot::from_bytes(bytes)?;
+        Ok(Self {
+            settings,
+            forecasters: snapshot.forecasters,
+            ledgers: snapshot.ledgers,
+            memories: snapshot.memories,
+            state: Arc::new(snapshot.state),
+        })
     }
 
     /// The settings.
@@ -132,7 +167,18 @@ impl Engine {
         let mut context =
             context::context(settings, observation, parts, signals, forecasts, budget);
         self.set_floors(&mut context);
+        self.forget(observation.now);
         context
+    }
+
+    /// Forgets signals and parts that are no longer seen: shards come and go.
+    fn forget(&mut self, now: i64) {
+        let kept = self.settings.aims.budget_window.max(UNSEEN_SECONDS) as i64;
+        self.ledgers
+            .retain(|_, ledger| now - ledger.noted() <= kept);
+        let kept = UNSEEN_SECONDS as i64;
+        self.forecasters
+            .retain(|_, forecaster| now - forecaster.asked() <= kept);
     }
 
     /// Counts the time over capacity up to the newest samples; the part that is worst off sets the level.
@@ -179,6 +225,11 @@ impl Engine {
     ) -> Option<contract::Forecast> {
         let asked = Asked::of(observation, seen, part, bindings, level)?;
         let key = (seen.part.to_owned(), seen.name.to_owned());
+        let refit = Refit {
+            every: self.settings.refit_every,
+            crowd: self.settings.crowd,
+            place: self.settings.place(&key.0, &key.1),
+        };
         let forecaster = self.forecasters.entry(key).or_default();
         let made = forecaster.step(Question {
             now: observation.now,
@@ -188,7 +239,7 @@ impl Engine {
             horizon: asked.horizon,
             levels: asked.levels,
             peaks: asked.peaks,
-            refit_every: self.settings.refit_every,
+            refit,
         });
         Some(context::forecast(seen, asked.actions, made))
     }
@@ -214,6 +265,11 @@ impl Engine {
         context: Context,
         policies: &mut dyn Policies,
     ) -> (Arc<Context>, Vec<PolicyAnswer>) {
+        if self.memories.len() > MEMORIES_MAX {
+            let bound = policies.bindings();
+            self.memories
+                .retain(|name, _| bound.iter().any(|binding| binding.name == *name));
+        }
         let mut shared = Arc::new(context);
         let mut answers = Vec::with_capacity(policies.bindings().len());
         for index in 0..policies.bindings().len() {
@@ -318,5 +374,7 @@ fn until_now<'a>(
     .collect()
 }
 
+#[cfg(test)]
+mod persistence_tests;
 #[cfg(test)]
 mod tests;

@@ -4,30 +4,95 @@ use std::sync::Arc;
 
 use foreshard_forecast::{
     Calendar, Calibration, Config, Forecast, Issued, Model, PeakWindow, Request, Sample, Series,
-    fit,
+    Unfolded, fit,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::gate::Gate;
+use crate::settings::Crowd;
 use crate::windows::maximum;
 
 /// Seconds between two fits when skill drops: a fit that did not help is not repeated at once.
 const REFIT_MIN_SECONDS: i64 = 3600;
+/// Least and most seconds of history that a model keeps itself, since the series lose them before the next fit. A
+/// model that outlives them is fitted again when they are lost.
+const HEAD_SECONDS: (i64, i64) = (43_200, 172_800);
+/// Seconds that the truth of a window is waited for after its end, while no data comes.
+const WAIT_MAX_SECONDS: i64 = 86_400;
 
 /// The forecast of one signal, kept fitted and calibrated. Everything in it follows from what it was fed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Forecaster {
+    /// Not stored: after a restart it is fitted anew.
+    #[serde(skip)]
     fitted: Option<Fitted>,
     calibration: Calibration,
     gate: Gate,
     /// Forecasts whose truth is awaited: at most one per window that is not over, so that errors do not overlap.
     issued: Vec<Issued>,
+    /// When it was last asked.
+    asked: i64,
 }
 
 #[derive(Clone, Debug)]
 struct Fitted {
-    model: Arc<Model>,
+    kept: Kept,
     at: i64,
     peaks: Vec<PeakWindow>,
+}
+
+/// A model, with or without what its predictions need of history.
+#[derive(Clone, Debug)]
+enum Kept {
+    Model(Arc<Model>),
+    Unfolded(Arc<Unfolded>),
+}
+
+impl Kept {
+    fn model(&self) -> &Arc<Model> {
+        match self {
+            Self::Model(model) => model,
+            Self::Unfolded(unfolded) => unfolded.model(),
+        }
+    }
+
+    fn predict(
+        &self,
+        series: &Series,
+        latest: Option<Sample>,
+        request: &Request,
+        calibration: &Calibration,
+    ) -> Forecast {
+        match self {
+            Self::Model(model) => model.predict(series, latest, request, calibration),
+            Self::Unfolded(unfolded) => unfolded.predict(series, latest, request, calibration),
+        }
+    }
+}
+
+/// When models are fitted again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refit {
+    /// Seconds from one fit to the next.
+    pub(crate) every: i64,
+    pub(crate) crowd: Crowd,
+    /// Any number that follows from the names of target and signal.
+    pub(crate) place: u64,
+}
+
+impl Refit {
+    /// Whether so much time has passed since the fit `at` that another is due.
+    fn due(self, at: i64, now: i64) -> bool {
+        let every = self.every.max(1);
+        match self.crowd {
+            Crowd::Few => now - at >= every,
+            Crowd::Many => {
+                let offset = (self.place % every.unsigned_abs()) as i64;
+                let round = |time: i64| (time + offset).div_euclid(every);
+                round(now) > round(at)
+            }
+        }
+    }
 }
 
 /// What is known of a signal, and what is asked of its forecast.
@@ -40,14 +105,15 @@ pub(crate) struct Question<'a> {
     pub(crate) horizon: i64,
     pub(crate) levels: Vec<f64>,
     pub(crate) peaks: Vec<PeakWindow>,
-    pub(crate) refit_every: i64,
+    pub(crate) refit: Refit,
 }
 
 impl Forecaster {
     /// Learns from the windows that are over, fits if that is due, and forecasts.
     pub(crate) fn step(&mut self, question: Question<'_>) -> Forecast {
-        self.learn(question.series);
-        let model = self.fitted(&question);
+        self.asked = question.now;
+        self.learn(question.series, question.now);
+        let kept = self.fitted(&question);
         let request = Request {
             now: question.now,
             horizon: question.horizon,
@@ -55,9 +121,10 @@ impl Forecaster {
             peaks: question.peaks,
         };
         let (series, latest) = (question.series, question.latest);
-        let mut forecast = model.predict(series, latest, &request, &self.calibration);
+        let mut forecast = kept.predict(series, latest, &request, &self.calibration);
         self.issue(&forecast);
-        let doubts = self.gate.doubts(question.now, series, &model);
+        let model = kept.model();
+        let doubts = self.gate.doubts(question.now, series, model);
         forecast.reliable = doubts.is_empty();
         // What makes bands wider is no doubt of the gate's, but people should know.
         let noted = doubts
@@ -75,39 +142,50 @@ impl Forecaster {
         &self.calibration
     }
 
-    fn fitted(&mut self, question: &Question<'_>) -> Arc<Model> {
+    /// When it was last asked, in Unix seconds.
+    pub(crate) fn asked(&self) -> i64 {
+        self.asked
+    }
+
+    fn fitted(&mut self, question: &Question<'_>) -> Kept {
+        let (now, refit) = (question.now, question.refit);
         let due = |fitted: &Fitted| {
-            let age = question.now - fitted.at;
+            let model = fitted.kept.model();
             fitted.peaks != question.peaks
-                || age >= question.refit_every
-                || (age >= REFIT_MIN_SECONDS.min(question.refit_every)
-                    && fitted
-                        .model
-                        .refit_due(question.now, &self.calibration)
-                        .is_some())
+                || refit.due(fitted.at, now)
+                || model.lost_bins(question.series) > 0
+                || (now - fitted.at >= REFIT_MIN_SECONDS.min(refit.every)
+                    && model.refit_due(now, &self.calibration).is_some())
         };
         if let Some(fitted) = self.fitted.as_ref().filter(|fitted| !due(fitted)) {
-            return Arc::clone(&fitted.model);
+            return fitted.kept.clone();
         }
         let config = Config {
             peaks: question.peaks.clone(),
+            head: refit.every.clamp(HEAD_SECONDS.0, HEAD_SECONDS.1),
             ..Config::default()
         };
         let model = Arc::new(fit(question.series, question.calendar, &config));
+        let kept = match refit.crowd {
+            Crowd::Few => Kept::Unfolded(Arc::new(Unfolded::new(model, question.series))),
+            Crowd::Many => Kept::Model(model),
+        };
         self.fitted = Some(Fitted {
-            model: Arc::clone(&model),
-            at: question.now,
+            kept: kept.clone(),
+            at: now,
             peaks: question.peaks.clone(),
         });
-        model
+        kept
     }
 
     /// Tells the calibration the truth of every window whose bins are all known.
-    fn learn(&mut self, series: &Series) {
+    fn learn(&mut self, series: &Series, now: i64) {
         let mut waiting = Vec::with_capacity(self.issued.len());
         for issued in std::mem::take(&mut self.issued) {
             if issued.due() > series.end() {
-                waiting.push(issued);
+                if now - issued.due() <= WAIT_MAX_SECONDS {
+                    waiting.push(issued);
+                }
             } else if let Some(truth) = maximum(series, issued.at, issued.window) {
                 self.calibration = self.calibration.update(&issued, truth);
                 // The reach from now until an order takes effect is what decisions rest on.
@@ -134,5 +212,50 @@ impl Forecaster {
                 });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    /// Seconds after a first fit at which the fits of a thousand targets that were created together are due.
+    fn due(crowd: Crowd, place: u64) -> Vec<i64> {
+        let refit = Refit {
+            every: 21_600,
+            crowd,
+            place,
+        };
+        let mut at = 1_700_000_000;
+        let begin = at;
+        let ticks = (1..1440).map(|tick| begin + 60 * tick);
+        let ticks = ticks.filter(|&now| {
+            let due = refit.due(at, now);
+            at = if due { now } else { at };
+            due
+        });
+        ticks.map(|now| now - begin).collect()
+    }
+
+    #[test]
+    fn refits_of_many_targets_are_spread() {
+        assert_eq!(due(Crowd::Few, 7), [21_600, 43_200, 64_800]);
+        let mut at_tick = vec![0; 361];
+        for target in 0..1000 {
+            let settings = Settings {
+                name: format!("shop-{target}"),
+                ..Settings::default()
+            };
+            for signal in ["demand", "writes", "connections"] {
+                let due = due(Crowd::Many, settings.place("", signal));
+                assert!(due[0] <= 21_600, "{due:?}");
+                assert!(due.windows(2).all(|pair| pair[1] - pair[0] == 21_600));
+                at_tick[(due[0] / 60) as usize] += 1;
+            }
+        }
+        // 3000 fits over 360 ticks: 8.3 of them at each.
+        let most = at_tick.iter().max();
+        assert!(most < Some(&30), "{most:?}");
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use foreshard_forecast::{Issued, Model, PeakWindow, Series};
+use serde::{Deserialize, Serialize};
 
 use crate::windows::maximum;
 
@@ -18,7 +19,7 @@ const STANDARD_ERRORS: f64 = 1.5;
 /// Seconds over which it is judged.
 const JUDGED_SECONDS: i64 = 7 * DAY_SECONDS;
 /// Fewest outcomes that can demote a forecast.
-const OUTCOMES_MIN: usize = 24;
+const OUTCOMES_MIN: u32 = 24;
 /// Most windows from which the naive forecast's errors are taken, evenly over [`NAIVE_SECONDS`].
 const NAIVE_WINDOWS: i64 = 200;
 const NAIVE_SECONDS: i64 = 7 * DAY_SECONDS;
@@ -26,11 +27,39 @@ const NAIVE_SECONDS: i64 = 7 * DAY_SECONDS;
 const HISTORY_MIN_SECONDS: i64 = 7 * DAY_SECONDS / 2;
 const DAY_SECONDS: i64 = 86_400;
 
+/// Seconds of outcomes that are counted together, and forgotten together.
+const BUCKET_SECONDS: i64 = 3 * 3600;
+
 /// How forecast and seasonal-naive did of late.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Gate {
-    /// Oldest first: when issued, the forecast's pinball loss, the naive one's.
-    outcomes: VecDeque<(i64, f64, f64)>,
+    /// Oldest first.
+    buckets: VecDeque<Bucket>,
+}
+
+/// Outcomes of forecasts that were issued within [`BUCKET_SECONDS`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Bucket {
+    /// Unix seconds.
+    from: i64,
+    count: u32,
+    /// Sums of the forecast's pinball losses and of the naive ones.
+    own: f64,
+    naive: f64,
+    /// By how much the forecast fell short of [`SKILL_MIN`], and its square, summed up.
+    short: f64,
+    square: f64,
+}
+
+impl Bucket {
+    fn add(&mut self, own: f64, naive: f64) {
+        let short = own - (1.0 - SKILL_MIN) * naive;
+        self.count += 1;
+        self.own += own;
+        self.naive += naive;
+        self.short += short;
+        self.square += short * short;
+    }
 }
 
 impl Gate {
@@ -42,8 +71,16 @@ impl Gate {
             .map(|(_, &value)| value);
         let naive = naive(series, issued.at, issued.window);
         if let (Some(value), Some(naive)) = (value, naive) {
-            let losses = (pinball(truth - value), pinball(truth - naive));
-            self.outcomes.push_back((issued.at, losses.0, losses.1));
+            let from = issued.at - issued.at.rem_euclid(BUCKET_SECONDS);
+            if self.buckets.back().is_none_or(|newest| newest.from < from) {
+                self.buckets.push_back(Bucket {
+                    from,
+                    ..Bucket::default()
+                });
+            }
+            if let Some(newest) = self.buckets.back_mut() {
+                newest.add(pinball(truth - value), pinball(truth - naive));
+            }
         }
     }
 
@@ -54,26 +91,23 @@ impl Gate {
 
     /// The skill, and whether it is surely too low.
     fn judged(&self) -> Option<(f64, bool)> {
-        if self.outcomes.len() < OUTCOMES_MIN {
+        let outcomes: u32 = self.buckets.iter().map(|bucket| bucket.count).sum();
+        if outcomes < OUTCOMES_MIN {
             return None;
         }
-        let count = self.outcomes.len() as f64;
-        let (mut own, mut naive, mut excess, mut square) = (0.0, 0.0, 0.0, 0.0);
-        for &(_, mine, theirs) in &self.outcomes {
-            let short = mine - (1.0 - SKILL_MIN) * theirs;
-            own += mine;
-            naive += theirs;
-            excess += short / count;
-            square += short * short / count;
-        }
+        let count = f64::from(outcomes);
+        let sum = |of: fn(&Bucket) -> f64| self.buckets.iter().map(of).sum::<f64>();
+        let (own, naive) = (sum(|bucket| bucket.own), sum(|bucket| bucket.naive));
+        let excess = sum(|bucket| bucket.short) / count;
+        let square = sum(|bucket| bucket.square) / count;
         let error = ((square - excess * excess).max(0.0) / count).sqrt();
         (naive > 0.0).then(|| (1.0 - own / naive, excess > STANDARD_ERRORS * error))
     }
 
     fn forget(&mut self, now: i64) {
         while self
-            .outcomes
-            .pop_front_if(|(at, _, _)| *at < now - JUDGED_SECONDS)
+            .buckets
+            .pop_front_if(|bucket| bucket.from + BUCKET_SECONDS <= now - JUDGED_SECONDS)
             .is_some()
         {}
     }

@@ -14,10 +14,12 @@ mod gate;
 mod observation;
 mod policies;
 mod settings;
+mod snapshot;
 mod windows;
 
 pub use advise::advised_headroom;
 pub use engine::{Engine, MEMORY_BYTES_MAX, Outcome};
 pub use observation::{Observation, SignalSeen};
 pub use policies::{Binding, Policies};
-pub use settings::{Aims, Settings};
+pub use settings::{Aims, Crowd, Settings};
+pub use snapshot::RestoreError;

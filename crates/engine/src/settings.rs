@@ -29,6 +29,22 @@ pub struct Settings {
     pub calendar: Calendar,
     /// Seconds after which a model is fitted again.
     pub refit_every: i64,
+    /// How many targets the process evaluates.
+    pub crowd: Crowd,
+}
+
+/// How many targets a process evaluates. Forecasts are the same; time and memory are not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Crowd {
+    /// A few, often: what predictions need of history is kept as well, 1 to 3 MB for each signal. Models are fitted
+    /// again `refit_every` seconds after the last fit.
+    #[default]
+    Few,
+    /// Up to thousands: only models are kept, at most 40 kB for each signal, and history is read again at every step.
+    /// Fits of targets that were created at one moment are spread: the first is made at once, the second within
+    /// `refit_every` at a moment that follows from the target's and the signal's names, and each one after it
+    /// `refit_every` later.
+    Many,
 }
 
 /// What is aimed at.
@@ -61,6 +77,18 @@ impl Default for Aims {
     }
 }
 
+impl Settings {
+    /// A number that follows from the names of the target and of one of its signals, and from nothing else (FNV-1a).
+    pub(crate) fn place(&self, part: &str, signal: &str) -> u64 {
+        let names = [&self.kind, &self.namespace, &self.name].map(String::as_str);
+        let names = names.into_iter().chain([part, signal]);
+        let bytes = names.flat_map(|name| name.bytes().chain([0]));
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -74,6 +102,7 @@ impl Default for Settings {
             zone: "UTC".to_owned(),
             calendar: Calendar::default(),
             refit_every: 6 * 3600,
+            crowd: Crowd::default(),
         }
     }
 }

@@ -4,8 +4,12 @@
     reason = "criterion's macros make undocumented functions"
 )]
 
+use std::sync::Arc;
+
 use criterion::{Criterion, criterion_group, criterion_main};
-use foreshard_forecast::{Calendar, Calibration, Config, PeakWindow, Request, Sample, Series, fit};
+use foreshard_forecast::{
+    Calendar, Calibration, Config, PeakWindow, Request, Sample, Series, Unfolded, fit,
+};
 
 const PEAKS: [PeakWindow; 2] = [
     PeakWindow {
@@ -42,7 +46,8 @@ fn bench(criterion: &mut Criterion) {
         let known = series(step, days);
         let longer = series(step, days + 1);
         let now = known.end() + 6 * 3600;
-        let model = fit(&known, &Calendar::default(), &config);
+        let model = Arc::new(fit(&known, &Calendar::default(), &config));
+        let unfolded = Unfolded::new(Arc::clone(&model), &known);
         let latest = Sample {
             at: now,
             value: 120.0,
@@ -58,8 +63,12 @@ fn bench(criterion: &mut Criterion) {
         });
         for (what, horizon) in [("peaks", 0), ("peaks and 24 h of paths", 86_400)] {
             let request = request(horizon);
+            let calibration = Calibration::default();
             criterion.bench_function(&format!("predict {what}, {name}, fitted 6 h ago"), |b| {
-                b.iter(|| model.predict(&longer, Some(latest), &request, &Calibration::default()));
+                b.iter(|| model.predict(&longer, Some(latest), &request, &calibration));
+            });
+            criterion.bench_function(&format!("the same, {what}, {name}, unfolded"), |b| {
+                b.iter(|| unfolded.predict(&longer, Some(latest), &request, &calibration));
             });
         }
     }

@@ -10,6 +10,8 @@ use crate::forecast::PeakWindow;
 const ANCHORS: [f64; 6] = [0.5, 0.75, 0.9, 0.97, 0.99, 0.998];
 /// Largest shift of a level's log-odds: P90 may at most be asked as P99.5 (or P47).
 const SHIFT_MAX: f64 = 3.0;
+/// Windows that are told apart: more than are asked for at a time, since leads drift.
+const WINDOWS_MAX: usize = 16;
 /// Outcomes kept per window, to tell recent coverage.
 const RECENT: usize = 96;
 /// Seconds over which coverage is judged by the skill gate.
@@ -24,7 +26,7 @@ pub struct Calibration {
 }
 
 /// A window maximum as it was forecast, kept until its truth is known.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Issued {
     /// Unix seconds of the forecast.
     pub at: i64,
@@ -115,6 +117,9 @@ impl Calibration {
     fn entry(&mut self, window: PeakWindow) -> &mut WindowState {
         let at = self.windows.iter().position(|state| state.is(window));
         let at = at.unwrap_or_else(|| {
+            if self.windows.len() >= WINDOWS_MAX {
+                self.forget_oldest();
+            }
             self.windows.push(WindowState {
                 lead: window.lead,
                 window: window.window,
@@ -124,6 +129,15 @@ impl Calibration {
             self.windows.len() - 1
         });
         &mut self.windows[at]
+    }
+
+    /// Forgets the window that has gone longest without an outcome.
+    fn forget_oldest(&mut self) {
+        let newest = |state: &WindowState| state.recent.last().map_or(i64::MIN, |(at, _)| *at);
+        let windows = self.windows.iter().enumerate();
+        if let Some((oldest, _)) = windows.min_by_key(|(_, state)| newest(state)) {
+            self.windows.remove(oldest);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is asked of a model and what it answers.
 
 /// The span after `now` whose maximum matters to an action: `[now + lead, now + lead + window]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PeakWindow {
     /// Seconds from now, at least 0.
     pub lead: i64,

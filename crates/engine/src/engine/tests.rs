@@ -7,12 +7,12 @@ use foreshard_forecast::Sample;
 
 use super::*;
 
-const STEP: i64 = 300;
-const DAY: i64 = 86_400;
-const FROM: i64 = 6 * DAY;
+pub(super) const STEP: i64 = 300;
+pub(super) const DAY: i64 = 86_400;
+pub(super) const FROM: i64 = 6 * DAY;
 
 /// Ten days that go up and down by day, a little different each time.
-fn load() -> Series {
+pub(super) fn load() -> Series {
     let bin = |i: i64| {
         let day = (i * STEP) as f64 / DAY as f64;
         let noise = ((i * 7919) % 101) as f64 / 101.0;
@@ -68,14 +68,14 @@ fn part(id: &str, lead: f64, wanted: u32) -> Part {
 }
 
 /// Asks for the median peak at 80 %, counts its evaluations in its memory, and keeps what it was told.
-struct Median {
+pub(super) struct Median {
     bindings: Vec<Binding>,
     told: Vec<Arc<Context>>,
-    memory_bytes: usize,
+    pub(super) memory_bytes: usize,
 }
 
 impl Median {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let needs = Needs {
             signals: vec![],
             forecasts: vec![ForecastNeed {
@@ -133,7 +133,11 @@ impl Policies for Median {
     }
 }
 
-fn observation<'a>(load: &'a Series, now: i64, parts: &[(&'a str, f64, u32)]) -> Observation<'a> {
+pub(super) fn observation<'a>(
+    load: &'a Series,
+    now: i64,
+    parts: &[(&'a str, f64, u32)],
+) -> Observation<'a> {
     let seen = |&(id, _, _): &(&'a str, f64, u32)| SignalSeen {
         name: "demand",
         part: id,

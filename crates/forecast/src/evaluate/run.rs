@@ -1,8 +1,11 @@
 //! Issuing forecasts at past origins.
 
+use std::sync::Arc;
+
 use super::{naive::seasonal_naive, origins::origins, score::LEVELS};
 use crate::{
-    Calendar, Calibration, Config, Forecast, PeakWindow, Request, Series, fit, peaks::Bins,
+    Calendar, Calibration, Config, Forecast, PeakWindow, Request, Series, Unfolded, fit,
+    peaks::Bins,
 };
 
 const DAY: i64 = 86_400;
@@ -128,7 +131,7 @@ fn issue(
         peaks: protocol.peaks.clone(),
     };
     let began = watch();
-    let model = fit(&to_fit, calendar, config);
+    let model = Unfolded::new(Arc::new(fit(&to_fit, calendar, config)), &to_fit);
     let fitted = watch();
     let forecast = model.predict(&known, None, &request, &Calibration::default());
     let done = watch();

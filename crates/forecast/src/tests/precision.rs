@@ -60,7 +60,13 @@ fn cases() -> Vec<(&'static str, Series, Calendar, usize)> {
             0.0
         }
     };
-    let outliers = |i: usize| if i % 977 == 0 { 9.0 * load(i) } else { load(i) };
+    let outliers = |i: usize| {
+        if i.is_multiple_of(977) {
+            9.0 * load(i)
+        } else {
+            load(i)
+        }
+    };
     let minutes = Series {
         step: 60,
         values: (0..14 * 1440 + 100)
