@@ -20,6 +20,7 @@ use crate::{
     name::Name,
     orders::Orders,
     policies::Policies,
+    rates::Rates,
     store::ModuleStore,
     view::{Point, PolicyModule, PolicyState, Recommendation, RecommendationObject, Target},
 };
@@ -36,6 +37,8 @@ pub struct Hub {
     pub(crate) questions: Arc<Semaphore>,
     pub(crate) listeners: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
+    /// None: callers are not told apart.
+    pub(crate) rates: Option<Rates>,
     closing: watch::Sender<bool>,
 }
 
@@ -83,6 +86,10 @@ impl Hub {
             namespaces: RwLock::new(awaited.iter().map(namespace).collect()),
             awaited,
             unready: Mutex::default(),
+            rates: ports
+                .access
+                .asks_for_token()
+                .then(|| Rates::new(limits.requests, limits.changes)),
             ports,
             limits,
             uploads: Arc::new(Semaphore::new(limits.uploads_max)),
