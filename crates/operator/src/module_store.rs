@@ -117,6 +117,13 @@ impl KubeModules {
         let digest = upload.policy.digest();
         for _ in 0..ATTEMPTS_MAX {
             let old = self.stored(namespace, name).await?;
+            if old
+                .as_ref()
+                .is_some_and(|old| old.metadata.deletion_timestamp.is_some())
+            {
+                let detail = format!("module {name:?} is being deleted; upload it when it is gone");
+                return Err(StoreError::Unavailable(detail));
+            }
             require_as_supposed(&upload.replaces, old.as_ref())?;
             let same = old.as_ref().is_some_and(|old| old.spec.digest == digest);
             if same && self.has_bytes(namespace, old.as_ref()).await? {

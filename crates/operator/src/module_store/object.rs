@@ -92,9 +92,11 @@ pub(super) fn into_component(map: ConfigMap) -> Option<Bytes> {
     Some(bytes.0.into())
 }
 
-/// A patch that says that the bytes are wanted now.
+/// A patch that says that the bytes are wanted now. They lose their owner for a moment: it may be one that was just
+/// deleted, and they would go with it.
 pub(super) fn used_now() -> Value {
-    json!({ "metadata": { "annotations": { USED_AT: Timestamp::now().to_string() } } })
+    let annotations = json!({ USED_AT: Timestamp::now().to_string() });
+    json!({ "metadata": { "annotations": annotations, "ownerReferences": null } })
 }
 
 /// When the bytes were last wanted, as far as they say so.
