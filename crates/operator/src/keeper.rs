@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::chain;
 use crate::index::{Index, Key};
 use crate::lease::Claim;
-use crate::loader::Loader;
+use crate::module_store::{KubeModules, LoadError};
 use crate::modules::Modules;
 use crate::shared::unix_now;
 use crate::sources::Sources;
@@ -92,7 +92,7 @@ pub(crate) async fn modules(
     client: Client,
     objects: Arc<Index<PolicyModule>>,
     modules: Arc<Modules>,
-    loader: Arc<dyn Loader>,
+    loader: Arc<KubeModules>,
     claim: Claim,
     stop: CancellationToken,
 ) {
@@ -147,12 +147,12 @@ struct Refused {
     message: String,
 }
 
-async fn load(object: &PolicyModule, modules: &Arc<Modules>, loader: &Arc<dyn Loader>) -> Loaded {
+async fn load(object: &PolicyModule, modules: &Arc<Modules>, loader: &Arc<KubeModules>) -> Loaded {
     let bytes = match loader.load(object).await {
         Ok(bytes) => bytes,
         Err(error) => {
             let module = Err(Refused {
-                reason: error.reason(),
+                reason: reason(&error),
                 message: error.to_string(),
             });
             let for_good = false;
@@ -180,6 +180,19 @@ async fn load(object: &PolicyModule, modules: &Arc<Modules>, loader: &Arc<dyn Lo
             }),
             for_good: false,
         },
+    }
+}
+
+/// The condition's reason.
+fn reason(error: &LoadError) -> &'static str {
+    match error {
+        LoadError::NoSource => "SourceInvalid",
+        LoadError::Missing(_) => "ComponentNotFound",
+        LoadError::NoBuiltin(_) => "BuiltinNotFound",
+        LoadError::NoStore(_) => "StoreNotConfigured",
+        LoadError::Foreign { .. } => "ForeignPath",
+        LoadError::OtherDigest { .. } => "DigestMismatch",
+        LoadError::Unavailable(_) => "ComponentUnavailable",
     }
 }
 

@@ -10,6 +10,8 @@
 //! - Every call has a timeout; every list, queue and map has a bound with a name.
 #![forbid(unsafe_code)]
 
+pub mod access;
+pub mod api;
 mod breaker;
 mod error;
 mod future;
@@ -17,8 +19,8 @@ mod index;
 mod keeper;
 mod lead;
 mod lease;
-mod loader;
 mod metrics;
+pub mod module_store;
 mod modules;
 mod operator;
 mod part;
@@ -37,7 +39,6 @@ mod wakes;
 mod worker;
 pub mod zone;
 
-pub use loader::{ConfigMaps, LoadError, Loader};
 pub use metrics::Metrics;
 pub use operator::{Config, LEASE, Operator, Parts, StartError};
 pub use sources::OperatorSource;

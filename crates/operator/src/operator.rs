@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::breaker::Slots;
 use crate::index::{Index, Watched};
 use crate::lease::{Claim, Keeper};
-use crate::loader::Loader;
 use crate::metrics::Metrics;
+use crate::module_store::KubeModules;
 use crate::modules::Modules;
 use crate::publish::Publisher;
 use crate::shared::{Indexes, Shared};
@@ -81,8 +81,8 @@ pub struct Parts {
     pub host: Arc<Host>,
     /// Built-in modules: name and bytes.
     pub builtin: Vec<(&'static str, &'static [u8])>,
-    /// Reads the bytes of modules.
-    pub loader: Arc<dyn Loader>,
+    /// Where the bytes of modules are.
+    pub store: Arc<KubeModules>,
     /// What is served.
     pub hub: Arc<Hub>,
 }
@@ -92,7 +92,7 @@ pub struct Operator {
     shared: Arc<Shared>,
     sources: Arc<Index<PrometheusSource>>,
     modules: Arc<Index<PolicyModule>>,
-    loader: Arc<dyn Loader>,
+    loader: Arc<KubeModules>,
     keeper: Option<Keeper>,
     watch_namespace: Option<String>,
 }
@@ -107,7 +107,7 @@ impl Operator {
             client,
             host,
             builtin,
-            loader,
+            store: loader,
             hub,
         } = parts;
         let wakes = Arc::new(Wakes::default());

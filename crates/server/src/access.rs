@@ -38,7 +38,7 @@ pub struct Caller<'a> {
 }
 
 /// Who calls.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
     /// User name, such as `system:serviceaccount:shop:ci`.
     pub user: String,

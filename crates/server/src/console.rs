@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::Path,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -50,6 +50,8 @@ async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
 #[cfg(console_built)]
 fn file(path: &str, headers: &HeaderMap) -> Response {
     use std::fmt::Write as _;
+
+    use axum::http::header;
 
     let Some(file) = <files::Files as rust_embed::RustEmbed>::get(path) else {
         return StatusCode::NOT_FOUND.into_response();

@@ -1,6 +1,9 @@
 //! Lets through who may: asks [`crate::Access`] about every request that needs a right, before its body is read.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{RequestPartsExt as _, http::request::Parts};
 use axum::{
@@ -12,50 +15,71 @@ use axum::{
 
 use crate::{
     access::{Action, Caller, Denied, Identity},
+    audit::Entry,
     extract::path_name,
     hub::Hub,
     name::{Name, ObjectName},
     problem::Problem,
-    rights::{Right, right_to},
+    rights::{Right, methods_of, right_to},
 };
 
-/// Refuses who may not; who may finds their [`Identity`] among the request's extensions.
+/// Refuses who may not. Who may finds their [`Identity`] among the request's extensions, and a [`crate::audit::Note`] for the entry
+/// in the audit log.
 pub(crate) async fn gate(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    match admitted(&hub, &mut parts).await {
+    let peer = peer(&parts).map(|peer| peer.to_string());
+    let mut entry = Entry::new(peer.unwrap_or_default());
+    let response = match admitted(&hub, &mut parts, &mut entry).await {
         Ok(who) => {
             parts.extensions.insert(who);
+            parts.extensions.insert(entry.note());
             next.run(Request::from_parts(parts, body)).await
         }
         Err(problem) => problem.into_response(),
-    }
+    };
+    entry.end(response.status());
+    response
 }
 
-async fn admitted(hub: &Hub, parts: &mut Parts) -> Result<Identity, Problem> {
-    let path = parts
-        .extensions
-        .get::<MatchedPath>()
-        .map(MatchedPath::as_str);
-    let right = right_to(&parts.method, path.unwrap_or_default());
-    // A route that nobody wrote down is nobody's.
-    let Some(right) = right else {
-        let detail = "no right is defined for this";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
-    };
+async fn admitted(hub: &Hub, parts: &mut Parts, entry: &mut Entry) -> Result<Identity, Problem> {
+    let path = parts.extensions.get::<MatchedPath>().cloned();
+    let path = path.as_ref().map_or("", MatchedPath::as_str);
+    let right = right_to(&parts.method, path).ok_or_else(|| not_in_the_table(path))?;
+    let action = action(right, parts).await?;
+    if let Some(action) = &action {
+        entry.action(action);
+    }
     let who = identified(hub, parts).await?;
-    let Some(action) = action(right, parts).await? else {
-        return Ok(who);
-    };
-    let allowed = hub.ports.access.allow(&who, &action).await;
-    allowed.map_err(|denied| refused(denied, &who, &action))?;
+    entry.who(&who);
+    if let Some(rates) = &hub.rates {
+        rates.count(&who.user, right.changes_something())?;
+    }
+    if let Some(action) = &action {
+        let allowed = hub.ports.access.allow(&who, action).await;
+        allowed.map_err(|denied| refused(denied, &who, action))?;
+    }
     Ok(who)
 }
 
-async fn identified(hub: &Hub, parts: &Parts) -> Result<Identity, Problem> {
+/// A route that nobody wrote down is nobody's.
+fn not_in_the_table(path: &str) -> Problem {
+    let methods = methods_of(path);
+    if methods.is_empty() {
+        let detail = "no right is defined for this";
+        return Problem::new(StatusCode::FORBIDDEN, "forbidden", detail);
+    }
+    Problem::method_not_allowed(&methods)
+}
+
+fn peer(parts: &Parts) -> Option<IpAddr> {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map(|ConnectInfo(address)| address.ip())
+}
+
+async fn identified(hub: &Hub, parts: &Parts) -> Result<Identity, Problem> {
     let caller = Caller {
         token: bearer(&parts.headers),
-        peer: peer.map(|ConnectInfo(address)| address.ip()),
+        peer: peer(parts),
     };
     let identified = hub.ports.access.identify(caller).await;
     identified.map_err(|denied| match denied {
@@ -64,9 +88,15 @@ async fn identified(hub: &Hub, parts: &Parts) -> Result<Identity, Problem> {
     })
 }
 
-/// The token of an `Authorization` header (RFC 6750).
+/// The API server's service proxy takes `Authorization` for itself and passes on what it does not know.
+const BEHIND_A_PROXY: &str = "foreshard-authorization";
+
+/// The token of an `Authorization` header (RFC 6750), or of the header that stands for it behind a proxy.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let value = headers
+        .get(BEHIND_A_PROXY)
+        .or_else(|| headers.get(header::AUTHORIZATION))?;
+    let value = value.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
@@ -106,7 +136,10 @@ async fn object_name(parts: &mut Parts) -> Result<Option<String>, Problem> {
 fn unauthenticated(detail: String) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
         .fix("send `Authorization: Bearer TOKEN`; `kubectl create token` makes one")
-        .challenge(HeaderValue::from_static("Bearer realm=\"foreshard\""))
+        .header(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer realm=\"foreshard\""),
+        )
 }
 
 pub(crate) fn unavailable(detail: String) -> Problem {

@@ -22,6 +22,7 @@ use crate::{
     name::Name,
     orders::Orders,
     policies::Policies,
+    rates::Rates,
     store::ModuleStore,
     view::{Point, PolicyModule, PolicyState, Recommendation, RecommendationObject, Target},
 };
@@ -38,6 +39,8 @@ pub struct Hub {
     pub(crate) questions: Arc<Semaphore>,
     pub(crate) listeners: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
+    /// None: callers are not told apart.
+    pub(crate) rates: Option<Rates>,
     closing: watch::Sender<bool>,
     more_metrics: OnceLock<MoreMetrics>,
 }
@@ -88,6 +91,10 @@ impl Hub {
             namespaces: RwLock::new(awaited.iter().map(namespace).collect()),
             awaited,
             unready: Mutex::default(),
+            rates: ports
+                .access
+                .asks_for_token()
+                .then(|| Rates::new(limits.requests, limits.changes)),
             ports,
             limits,
             uploads: Arc::new(Semaphore::new(limits.uploads_max)),

@@ -8,8 +8,10 @@
 
 mod access;
 mod app;
+mod audit;
 mod board;
 mod checking;
+mod connection;
 mod console;
 mod decisions;
 mod events;
@@ -25,10 +27,12 @@ mod name;
 mod orders;
 mod policies;
 mod problem;
+mod rates;
 mod rights;
 mod routes;
 mod serve;
 mod store;
+mod tls;
 mod track;
 pub mod view;
 
@@ -38,14 +42,15 @@ pub use board::Activation;
 pub use decisions::Retention;
 pub use hosted::{Hosted, HostedPolicy};
 pub use hub::{ActivationBy, Decision, Hub, Namespace, Ports, Update};
-pub use limits::Limits;
+pub use limits::{Limits, Rate};
 pub use memory_store::MemoryStore;
 pub use name::{Name, NameError, ObjectName};
 pub use orders::{Approval, ApprovalOrder, OrderError, Orders, Override, OverrideOrder, Pause};
 pub use policies::{Policies, Policy, Refused};
 pub use problem::{Issue, PROBLEM_JSON, Problem, ProblemDocument};
-pub use serve::{ServeError, listen, serve};
+pub use serve::{ServeError, listen, require_tls, serve, serve_health};
 pub use store::{ModuleStore, Put, Replaces, StoreError, Upload};
+pub use tls::{Tls, TlsError};
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,15 @@ use std::time::Duration;
 
 use crate::decisions::Retention;
 
+/// How often something may happen: at once as often as `burst`, and then once in each `period`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// At least 1.
+    pub burst: u32,
+    /// Longer than zero.
+    pub period: Duration,
+}
+
 /// The server's limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -25,6 +34,14 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// The same for an upload; longer than a compiler may run.
     pub upload_timeout: Duration,
+    /// Connections at one time; more wait.
+    pub connections_max: usize,
+    /// For the handshake of TLS, and for the head of a request.
+    pub head_timeout: Duration,
+    /// Requests of one user, where users are known.
+    pub requests: Rate,
+    /// Of these, those that change something.
+    pub changes: Rate,
     /// Listeners to events at one time.
     pub listeners_max: usize,
     /// The longest that one stream goes on before its listener has to come again.
@@ -51,6 +68,16 @@ impl Limits {
         modules_bytes_max: 256 << 20,
         request_timeout: Duration::from_secs(15),
         upload_timeout: Duration::from_secs(150),
+        connections_max: 1024,
+        head_timeout: Duration::from_secs(15),
+        requests: Rate {
+            burst: 200,
+            period: Duration::from_millis(50),
+        },
+        changes: Rate {
+            burst: 20,
+            period: Duration::from_secs(2),
+        },
         listeners_max: 64,
         stream_max: Duration::from_secs(60 * 60),
         heartbeat: Duration::from_secs(10),

@@ -136,6 +136,7 @@ impl Stored {
             bytes: component.len(),
             builtin,
             descriptor: policy.descriptor().clone().into(),
+            acceptance: None,
         };
         Self {
             module,

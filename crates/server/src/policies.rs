@@ -1,8 +1,13 @@
 //! What the server needs of the policy host.
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{
+    any::Any,
+    fmt::{self, Write as _},
+    sync::Arc,
+};
 
 use foreshard_decide::contract;
+use sha2::{Digest as _, Sha256};
 
 use crate::view::Descriptor;
 
@@ -57,4 +62,14 @@ impl From<contract::Descriptor> for Descriptor {
             config_schema: said.config_schema,
         }
     }
+}
+
+/// What the digest of these bytes is, whether or not they are a policy.
+pub(crate) fn digest_of(component: &[u8]) -> String {
+    let mut text = String::from("sha256:");
+    for byte in Sha256::digest(component) {
+        // Writing into a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }

@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -36,7 +36,7 @@ pub struct ProblemDocument {
     #[serde(skip)]
     retry_after_seconds: Option<u32>,
     #[serde(skip)]
-    challenge: Option<HeaderValue>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 /// One fault and where it is.
@@ -63,7 +63,7 @@ impl Problem {
             fix: String::new(),
             errors: Vec::new(),
             retry_after_seconds: None,
-            challenge: None,
+            header: None,
         }))
     }
 
@@ -115,11 +115,20 @@ impl Problem {
         self
     }
 
-    /// Says how to show who one is.
+    /// Adds a header.
     #[must_use]
-    pub fn challenge(mut self, challenge: HeaderValue) -> Self {
-        self.0.challenge = Some(challenge);
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.header = Some((name, value));
         self
+    }
+
+    /// The path does not take the method; it takes these, with commas between them.
+    pub(crate) fn method_not_allowed(methods: &str) -> Self {
+        let problem = Self::of_status(StatusCode::METHOD_NOT_ALLOWED, "");
+        match HeaderValue::from_str(methods) {
+            Ok(value) => problem.header(header::ALLOW, value),
+            Err(_) => problem,
+        }
     }
 
     /// What a status means, for answers that were not written here: by the router, by a limit, by a panic.
@@ -160,15 +169,15 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::BAD_REQUEST);
         let retry_after = self.0.retry_after_seconds;
-        let challenge = self.0.challenge.clone();
+        let header = self.0.header.clone();
         let mut response = (status, axum::Json(self.0)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if let Some(challenge) = challenge {
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        if let Some((name, value)) = header {
+            headers.insert(name, value);
         }
         response
     }

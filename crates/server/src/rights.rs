@@ -53,6 +53,13 @@ const fn on(verb: &'static str, resource: &'static str) -> Right {
     Right::OnResource { verb, resource }
 }
 
+impl Right {
+    /// Whether it is to more than to look.
+    pub(crate) fn changes_something(self) -> bool {
+        matches!(self, Self::OnResource { verb, .. } if !matches!(verb, "get" | "list"))
+    }
+}
+
 /// What the route needs; none: it is not in the table.
 pub(crate) fn right_to(method: &Method, path: &str) -> Option<Right> {
     // What answers to GET answers to HEAD.
@@ -61,9 +68,22 @@ pub(crate) fn right_to(method: &Method, path: &str) -> Option<Right> {
     } else {
         method.as_str()
     };
-    let inside = path.strip_prefix(IN_NAMESPACE);
-    let found = TABLE.iter().find(|(row_method, row_path, _)| {
-        *row_method == method && (*row_path == path || inside == Some(*row_path))
+    let row = rows(path).find(|(row_method, _)| *row_method == method);
+    row.map(|(_, right)| right)
+}
+
+/// The methods that a path takes, as an `Allow` header has them; empty: the path is not in the table.
+pub(crate) fn methods_of(path: &str) -> String {
+    let methods = rows(path).map(|(method, _)| match method {
+        "GET" => "GET,HEAD",
+        other => other,
     });
-    found.map(|(_, _, right)| *right)
+    methods.collect::<Vec<_>>().join(",")
+}
+
+fn rows(path: &str) -> impl Iterator<Item = (&'static str, Right)> {
+    let inside = path.strip_prefix(IN_NAMESPACE);
+    let rows = TABLE.iter();
+    rows.filter(move |(_, row_path, _)| *row_path == path || inside == Some(*row_path))
+        .map(|(method, _, right)| (*method, *right))
 }

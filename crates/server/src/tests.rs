@@ -1,10 +1,13 @@
 //! Requests against the whole service, without a socket.
 
+mod access;
 mod api;
 mod bad_input;
 mod hosted;
 mod openapi;
+mod orders;
 mod serving;
+mod tls;
 mod uploads;
 
 use std::sync::Arc;

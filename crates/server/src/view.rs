@@ -193,8 +193,22 @@ pub struct PolicyModule {
     pub bytes: usize,
     /// Comes with Foreshard: can't be replaced or deleted.
     pub builtin: bool,
-    /// What it says of itself.
+    /// What it says of itself. In a cluster, a module that was stored before shows less of it.
     pub descriptor: Descriptor,
+    /// In a cluster: whether the operator runs it; absent: not looked at yet, or not in a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acceptance: Option<Acceptance>,
+}
+
+/// Whether a module is run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Acceptance {
+    /// Null: not known.
+    pub accepted: Option<bool>,
+    /// Why, CamelCase.
+    pub reason: String,
+    /// Why and what to do.
+    pub message: String,
 }
 
 /// What a policy says of itself.

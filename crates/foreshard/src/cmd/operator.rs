@@ -1,7 +1,7 @@
 //! `foreshard operator`.
 
 mod client;
-mod health;
+mod serving;
 mod settings;
 
 use std::net::SocketAddr;
@@ -10,10 +10,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use foreshard_operator::{ConfigMaps, Operator, Parts};
-use foreshard_server::{
-    ActivationBy, Everybody, Hosted, Hub, Limits, MemoryStore, Ports, Retention,
-};
+use foreshard_operator::module_store::{KubeModules, LargeStore};
+use foreshard_operator::{Operator, Parts};
 use tokio_util::sync::CancellationToken;
 
 use super::backtest::parse;
@@ -84,6 +82,24 @@ pub(crate) struct Args {
     /// Where `/livez`, `/readyz` and `/metrics` are served.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8081")]
     health_listen: SocketAddr,
+    /// Where the HTTP API and the console are served [default: nowhere].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Certificate chain for the HTTP API, PEM; read again when it changes.
+    #[arg(long, value_name = "FILE", requires = "tls_key_file")]
+    tls_certificate_file: Option<PathBuf>,
+    /// Its key, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate_file")]
+    tls_key_file: Option<PathBuf>,
+    /// Serve plain HTTP although others than this machine may listen in: only behind something that encrypts.
+    #[arg(long)]
+    insecure: bool,
+    /// Audience that tokens of callers must be made for: `kubectl create token NAME --audience foreshard`.
+    #[arg(long, value_name = "NAME", default_value = "foreshard")]
+    audience: String,
+    /// Where modules too large for the cluster are kept: `s3://BUCKET/PREFIX` or `file:///SHARED/FOLDER`.
+    #[arg(long, value_name = "URL")]
+    module_store: Option<String>,
 }
 
 /// Groups of controllers.
@@ -107,12 +123,20 @@ async fn operate(args: Args) -> anyhow::Result<ExitCode> {
     let config = settings::config(&args).await?;
     let client = client::connect(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
     let host = bound::host()?;
-    let hub = hub(&host);
+    let large = args.module_store.as_deref().map(LargeStore::open);
+    let large = large.transpose().context("--module-store")?;
+    let store = Arc::new(KubeModules::new(
+        client.clone(),
+        large,
+        serving::builtin(&host)?,
+    ));
+    let hub = serving::hub(&args, &client, &host, &store);
+    let serving = serving::start(&args, &hub).await?;
     let builtin: Vec<_> = foreshard_builtin::names()
         .filter_map(|name| Some((name, foreshard_builtin::component(name)?)))
         .collect();
     let parts = Parts {
-        loader: Arc::new(ConfigMaps::new(client.clone())),
+        store,
         client,
         host,
         builtin,
@@ -125,34 +149,13 @@ async fn operate(args: Args) -> anyhow::Result<ExitCode> {
     .await
     .context("making the operator")??;
     let stop = CancellationToken::new();
-    let health = health::serve(args.health_listen, hub, operator.metrics(), stop.clone()).await?;
+    let metrics = operator.metrics();
+    hub.add_metrics(move || metrics.text());
+    let served = serving.serve(&hub, &stop);
     tokio::spawn(stopped(stop.clone()));
     operator.run(stop).await;
-    health.await.context("the health server")??;
+    served.await.context("the server")?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn hub(host: &Arc<foreshard_policy::Host>) -> Arc<Hub> {
-    let limits = Limits {
-        // Six hours of minutes for each target: there may be a thousand.
-        points_max: 361,
-        retention: Retention {
-            changed_max: 500,
-            unchanged_max: 100,
-            records_max: 20,
-        },
-        ..Limits::DEFAULT
-    };
-    let store = MemoryStore::new([], limits);
-    let ports = Ports {
-        access: Arc::new(Everybody),
-        policies: Arc::new(Hosted(Arc::clone(host))),
-        modules: store,
-        activation: ActivationBy::Patch,
-        orders: None,
-        host_names: Vec::new(),
-    };
-    Hub::new(ports, [], limits)
 }
 
 /// Ends with SIGTERM or Ctrl-C.

@@ -1,8 +1,9 @@
-//! `foreshard policy`: what a policy is and needs, and whether it still decides as recorded.
+//! `foreshard policy`: what a policy is and needs, whether it still decides as recorded, and where it is to run.
 
 mod check;
 mod difference;
 mod fixture;
+mod push;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use foreshard_policy::{INERT_WASI, Limits};
 use crate::bound::{BUILTIN, builtin};
 use crate::output::{self, Format};
 
-/// Look into a policy, test it against recorded contexts, and print the limits that policies meet.
+/// Look into a policy, test it against recorded contexts, upload it, and print the limits that policies meet.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -33,6 +34,11 @@ enum Command {
     /// A fixture is a directory with `context.json` (what the policy is told) and `verdict.json` (what it should
     /// answer). Exit code 3: some verdict differs.
     Test(fixture::Args),
+    /// Upload a policy to a server, which checks it and stores it under a name.
+    ///
+    /// Exit code 3: the server refuses the component.
+    #[command(after_long_help = push::EXAMPLES)]
+    Push(Box<push::Args>),
     /// Print the limits that policies meet, and the WASI interfaces that are given without effect.
     Limits,
 }
@@ -41,6 +47,7 @@ pub(crate) fn run(args: Args, output: Format) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Check(args) => check::run(&args, output),
         Command::Test(args) => fixture::run(&args, output),
+        Command::Push(args) => push::run(&args, output),
         Command::Limits => limits(output),
     }
 }

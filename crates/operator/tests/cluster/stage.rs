@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use foreshard_operator::{Config, ConfigMaps, Metrics, Operator, Parts};
+use foreshard_operator::module_store::KubeModules;
+use foreshard_operator::{Config, Metrics, Operator, Parts};
 use foreshard_policy::{Compiler, Host, HostConfig};
 use foreshard_server::{ActivationBy, Everybody, Hosted, Hub, Limits, MemoryStore, Ports};
 use foreshard_testbed::{ControlPlane, Namespace, Prometheus, or_left_out};
@@ -134,7 +135,7 @@ impl Stage {
         let builtin = foreshard_builtin::names()
             .map(|name| (name, foreshard_builtin::component(name).unwrap()));
         let parts = Parts {
-            loader: Arc::new(ConfigMaps::new(client.clone())),
+            store: Arc::new(KubeModules::new(client.clone(), None, Vec::new())),
             client,
             builtin: builtin.collect(),
             hub: hub(&host),

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::orders::orders;
 use crate::{
     access::Identity,
+    audit::Note,
     extract::{Document, ObjectItem, ScopeName},
     hub::Hub,
     orders::{Approval, ApprovalOrder},
@@ -48,10 +49,12 @@ const EXPIRY_SECONDS_MAX: u32 = 7 * 24 * 60 * 60;
 pub(crate) async fn post(
     State(hub): State<Arc<Hub>>,
     Extension(who): Extension<Identity>,
+    Extension(note): Extension<Note>,
     ScopeName(namespace): ScopeName,
     ObjectItem(name): ObjectItem,
     Document(request): Document<ApprovalRequest>,
 ) -> Result<Json<Approval>, Problem> {
+    note.digest(&request.digest);
     let valid = 1..=EXPIRY_SECONDS_MAX;
     if request
         .expiry_seconds

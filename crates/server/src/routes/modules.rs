@@ -15,10 +15,11 @@ use utoipa::ToSchema;
 use super::{InNamespace, Named};
 use crate::{
     access::Identity,
+    audit::Note,
     checking::checked,
     extract::{Component, Item, ScopeName, require_accepted},
     hub::Hub,
-    policies::Policy,
+    policies::{Policy, digest_of},
     problem::{Problem, ProblemDocument},
     store::{Put, Replaces, StoreError, Upload},
     view::PolicyModule,
@@ -115,6 +116,7 @@ pub(crate) async fn component(
 pub(crate) async fn put(
     State(hub): State<Arc<Hub>>,
     Extension(who): Extension<Identity>,
+    Extension(note): Extension<Note>,
     ScopeName(namespace): ScopeName,
     Item(name): Item,
     headers: HeaderMap,
@@ -127,7 +129,7 @@ pub(crate) async fn put(
     store
         .has_room(&namespace, &name, upload.bytes.len())
         .await?;
-    let policy = admitted(&hub, upload.bytes.clone()).await?;
+    let policy = admitted(&hub, note, upload.bytes.clone()).await?;
     let upload = Upload {
         component: upload.bytes,
         policy,
@@ -147,9 +149,14 @@ pub(crate) async fn put(
 }
 
 /// Has the policy host check a component, away from the threads that answer requests.
-async fn admitted(hub: &Arc<Hub>, component: Bytes) -> Result<Arc<dyn Policy>, Problem> {
+async fn admitted(
+    hub: &Arc<Hub>,
+    note: Note,
+    component: Bytes,
+) -> Result<Arc<dyn Policy>, Problem> {
     let (policies, metrics) = (Arc::clone(&hub.ports.policies), hub.metrics.clone());
     let admit = move || {
+        note.digest(&digest_of(&component));
         policies.admit(&component).map_err(|refused| {
             metrics.refused(&refused);
             refused.into()
@@ -171,6 +178,7 @@ async fn admitted(hub: &Arc<Hub>, component: Bytes) -> Result<Arc<dyn Policy>, P
 )]
 pub(crate) async fn delete(
     State(hub): State<Arc<Hub>>,
+    Extension(note): Extension<Note>,
     ScopeName(namespace): ScopeName,
     Item(name): Item,
 ) -> Result<StatusCode, Problem> {
@@ -182,7 +190,11 @@ pub(crate) async fn delete(
         }
         .into());
     }
-    if hub.ports.modules.delete(&namespace, &name).await? {
+    let store = &hub.ports.modules;
+    if let Some(module) = store.get(&namespace, &name).await? {
+        note.digest(&module.digest);
+    }
+    if store.delete(&namespace, &name).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::not_found("policy module", name.as_ref()))

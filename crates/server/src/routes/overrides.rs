@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::{InNamespace, orders::orders};
 use crate::{
     access::Identity,
+    audit::Note,
     extract::{Document, ScopeName},
     hub::Hub,
     name::Name,
@@ -60,11 +61,13 @@ const REASON_CHARS_MAX: usize = 512;
 pub(crate) async fn post(
     State(hub): State<Arc<Hub>>,
     Extension(who): Extension<Identity>,
+    Extension(note): Extension<Note>,
     ScopeName(namespace): ScopeName,
     Document(request): Document<OverrideRequest>,
 ) -> Result<(StatusCode, Json<Override>), Problem> {
     let order = request.checked(who.user)?;
     let made = orders(&hub)?.override_scaling(&namespace, order).await?;
+    note.name(&made.name);
     Ok((StatusCode::CREATED, Json(made)))
 }
 

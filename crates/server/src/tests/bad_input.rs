@@ -21,7 +21,7 @@ async fn paths_and_names_that_are_not_there() {
         ("~/targets/other/policy", Some((404, "not-found"))),
         ("~/forecasts/other", Some((404, "not-found"))),
         ("~/recommendations/0", Some((404, "not-found"))),
-        ("~/recommendations/-1", Some((404, "not-found"))),
+        ("~/recommendations/-1", Some((400, "invalid-name"))),
         (
             "~/recommendations/99999999999999999999999",
             Some((404, "not-found")),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use foreshard_policy::Host;
 use foreshard_server::{
     ActivationBy, Everybody, Hosted, Hub, Limits, MemoryStore, Name, Namespace, Ports, Refused,
-    ServeError, listen, serve,
+    listen, serve,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -20,7 +20,7 @@ pub(crate) struct Serving {
     address: SocketAddr,
     namespace: Arc<Namespace>,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<(), ServeError>>,
+    task: JoinHandle<()>,
 }
 
 impl Serving {
@@ -51,7 +51,7 @@ impl Serving {
         tokio::task::spawn_blocking(move || install(&store, &name, &hosted)).await??;
         let (stop, stopped) = oneshot::channel();
         // A sender that is gone means the same.
-        let task = tokio::spawn(serve(listener, hub, async {
+        let task = tokio::spawn(serve(listener, None, hub, async {
             let _ = stopped.await;
         }));
         Ok(Self {
@@ -74,7 +74,7 @@ impl Serving {
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         // The receiver is gone when the server has ended by itself; the task then says why.
         let _ = self.stop.send(());
-        Ok(self.task.await.context("the server")??)
+        self.task.await.context("the server")
     }
 }
 

@@ -1,0 +1,373 @@
+//! Who is let through, and what is said to who is not.
+
+use std::collections::BTreeSet;
+
+use futures::future::BoxFuture;
+use serde_json::json;
+
+use super::*;
+use crate::{Access, Action, Caller, Denied, Identity};
+
+/// Knows users by their token, and what each may do by its words.
+#[derive(Default)]
+pub(super) struct FakeAccess {
+    /// Such as `get scalingpolicies in shop`, `get /metrics`, each for a token.
+    allowed: BTreeSet<(&'static str, String)>,
+}
+
+impl FakeAccess {
+    pub(super) fn of(rules: &[(&'static str, &str)]) -> Arc<Self> {
+        let rules = rules.iter().map(|(who, what)| (*who, (*what).to_owned()));
+        Arc::new(Self {
+            allowed: rules.collect(),
+        })
+    }
+}
+
+impl Access for FakeAccess {
+    fn identify<'a>(&'a self, caller: Caller<'a>) -> BoxFuture<'a, Result<Identity, Denied>> {
+        let identity = |token: &str| Identity {
+            user: token.to_owned(),
+            ..Identity::default()
+        };
+        let answer = match caller.token {
+            None => Err(Denied::Unknown("no token".to_owned())),
+            Some("unavailable") => Err(Denied::Unavailable("nobody answers".to_owned())),
+            Some(token @ ("ann" | "bob" | "troubled")) => Ok(identity(token)),
+            Some(_) => Err(Denied::Unknown("wrong token".to_owned())),
+        };
+        Box::pin(async { answer })
+    }
+
+    fn allow<'a>(
+        &'a self,
+        who: &'a Identity,
+        action: &'a Action,
+    ) -> BoxFuture<'a, Result<(), Denied>> {
+        let asked = match action {
+            Action::OnPath { verb, path } => format!("{verb} {path}"),
+            Action::OnResource {
+                verb,
+                resource,
+                namespace,
+                ..
+            } => format!(
+                "{verb} {resource} in {}",
+                namespace.as_deref().unwrap_or("*")
+            ),
+        };
+        let known = self.allowed.iter();
+        let allowed = known
+            .into_iter()
+            .any(|(user, rule)| *user == who.user && *rule == asked);
+        let answer = match who.user.as_str() {
+            "troubled" => Err(Denied::Unavailable("nobody answers".to_owned())),
+            _ if allowed => Ok(()),
+            _ => Err(Denied::Forbidden("no rule".to_owned())),
+        };
+        Box::pin(async { answer })
+    }
+}
+
+/// The usual server, with callers told apart.
+pub(super) fn guarded(rules: &[(&'static str, &str)], limits: Limits) -> Arc<Hub> {
+    let names = ["demo".parse().unwrap(), "other".parse().unwrap()];
+    let (ports, _) = ports(Arc::new(FakePolicies), &names, limits);
+    let ports = Ports {
+        access: FakeAccess::of(rules),
+        activation: ActivationBy::Patch,
+        ..ports
+    };
+    let hub = Hub::new(ports, [], limits);
+    for namespace in &names {
+        hub.publish(namespace, bare("shop"));
+    }
+    hub
+}
+
+pub(super) fn bare(name: &str) -> Update {
+    Update {
+        target: target(name),
+        points: vec![],
+        forecasts: None,
+        decision: None,
+    }
+}
+
+pub(super) fn from(token: &str, request: Request<Body>) -> Request<Body> {
+    with(request, "authorization", &format!("Bearer {token}"))
+}
+
+async fn get_as(hub: &Arc<Hub>, token: &str, path: &str) -> Answer {
+    send(hub, from(token, request("GET", path, Body::empty()))).await
+}
+
+#[tokio::test]
+async fn who_is_not_known_is_told_how_to_be() {
+    let hub = guarded(&[], Limits::DEFAULT);
+    for answer in [
+        get(&hub, "~/targets").await,
+        get(&hub, "/metrics").await,
+        get(&hub, "/api/v1/namespaces").await,
+        get_as(&hub, "wrong", "~/targets").await,
+    ] {
+        assert_eq!(
+            answer.problem(),
+            (401, "unauthenticated".to_owned(), vec![])
+        );
+        assert_eq!(
+            answer.headers[header::WWW_AUTHENTICATE],
+            "Bearer realm=\"foreshard\""
+        );
+    }
+    let basic = with(
+        request("GET", "~/targets", Body::empty()),
+        "authorization",
+        "Basic YTpi",
+    );
+    assert_eq!(send(&hub, basic).await.problem().0, 401);
+    for open in ["/livez", "/readyz", "/", "/api/v1/openapi.json"] {
+        assert_eq!(get(&hub, open).await.status, StatusCode::OK, "{open}");
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_is_told_which_rule_is_missing() {
+    let hub = guarded(&[("ann", "get scalingpolicies in demo")], Limits::DEFAULT);
+    assert_eq!(
+        get_as(&hub, "ann", "~/targets/shop").await.status,
+        StatusCode::OK
+    );
+    let refused = get_as(&hub, "bob", "~/targets/shop").await;
+    assert_eq!(refused.problem(), (403, "forbidden".to_owned(), vec![]));
+    assert_eq!(
+        refused.json()["detail"],
+        "user \"bob\" may not get scalingpolicies.foreshard.dev \"shop\" in namespace \"demo\": no rule"
+    );
+    let elsewhere = get_as(&hub, "ann", "/api/v1/namespaces/other/targets/shop").await;
+    assert_eq!(elsewhere.problem().0, 403);
+    let unknown = get_as(&hub, "ann", "/api/v1/namespaces/unknown/targets/shop").await;
+    assert_eq!(unknown.problem().0, 403, "whether it exists is not said");
+    assert_eq!(get_as(&hub, "ann", "/metrics").await.problem().0, 403);
+    for token in ["unavailable", "troubled"] {
+        let answer = get_as(&hub, token, "~/targets/shop").await;
+        assert_eq!(
+            answer.problem(),
+            (503, "access-unavailable".to_owned(), vec![])
+        );
+        assert!(answer.headers.contains_key(header::RETRY_AFTER));
+    }
+}
+
+#[tokio::test]
+async fn a_token_comes_through_a_proxy_under_another_name() {
+    let hub = guarded(&[("ann", "get /metrics")], Limits::DEFAULT);
+    let proxied = request("GET", "/metrics", Body::empty());
+    let proxied = with(proxied, "foreshard-authorization", "Bearer ann");
+    assert_eq!(send(&hub, proxied).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn every_route_asks_for_the_right_in_the_table() {
+    let rules = [
+        ("GET", "~/targets", "list scalingpolicies in demo"),
+        ("GET", "~/targets/shop", "get scalingpolicies in demo"),
+        (
+            "GET",
+            "~/targets/shop/series",
+            "get scalingpolicies in demo",
+        ),
+        (
+            "GET",
+            "~/targets/shop/policy",
+            "get scalingpolicies in demo",
+        ),
+        (
+            "PUT",
+            "~/targets/shop/policy",
+            "update scalingpolicies in demo",
+        ),
+        ("GET", "~/forecasts/shop", "get scalingpolicies in demo"),
+        ("GET", "~/events", "list scalingpolicies in demo"),
+        (
+            "GET",
+            "~/recommendations",
+            "list scalingrecommendations in demo",
+        ),
+        (
+            "GET",
+            "~/recommendations/1",
+            "get scalingrecommendations in demo",
+        ),
+        (
+            "POST",
+            "~/recommendations/a/approval",
+            "approve scalingrecommendations in demo",
+        ),
+        ("POST", "~/overrides", "create scalingoverrides in demo"),
+        ("GET", "~/policymodules", "list policymodules in demo"),
+        ("GET", "~/policymodules/a", "get policymodules in demo"),
+        (
+            "GET",
+            "~/policymodules/a/component",
+            "get policymodules in demo",
+        ),
+        ("PUT", "~/policymodules/a", "update policymodules in demo"),
+        (
+            "DELETE",
+            "~/policymodules/a",
+            "delete policymodules in demo",
+        ),
+        ("GET", "/metrics", "get /metrics"),
+    ];
+    for (method, path, rule) in rules {
+        let others = rules.iter().filter(|(_, _, other)| *other != rule);
+        let others: Vec<_> = others.map(|(_, _, rule)| ("bob", *rule)).collect();
+        let all = [vec![("ann", rule)], others].concat();
+        let hub = guarded(&all, Limits::DEFAULT);
+        let request = |token| from(token, request(method, path, Body::empty()));
+        let response = app(Arc::clone(&hub)).oneshot(request("ann")).await.unwrap();
+        assert_ne!(response.status(), StatusCode::FORBIDDEN, "{method} {path}");
+        let response = app(Arc::clone(&hub)).oneshot(request("bob")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::FORBIDDEN, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn only_namespaces_that_the_caller_may_list_are_shown() {
+    let hub = guarded(
+        &[
+            ("ann", "list scalingpolicies in *"),
+            ("bob", "list scalingpolicies in other"),
+        ],
+        Limits::DEFAULT,
+    );
+    let names =
+        async |token| get_as(&hub, token, "/api/v1/namespaces").await.json()["items"].clone();
+    assert_eq!(names("ann").await, json!(["demo", "other"]));
+    assert_eq!(names("bob").await, json!(["other"]));
+    assert_eq!(
+        get_as(&hub, "troubled", "/api/v1/namespaces")
+            .await
+            .problem()
+            .0,
+        503
+    );
+}
+
+#[tokio::test]
+async fn a_policy_is_activated_by_a_patch_of_its_object() {
+    let hub = guarded(
+        &[("ann", "update scalingpolicies in demo")],
+        Limits::DEFAULT,
+    );
+    let body = r#"{"module": "mine", "config": {"note": "it's"}}"#;
+    let put = request("PUT", "~/targets/shop/policy", body);
+    let put = from("ann", with(put, "content-type", "application/json"));
+    let answer = send(&hub, put).await;
+    assert_eq!(
+        answer.problem(),
+        (409, "activated-by-object".to_owned(), vec![])
+    );
+    insta::assert_snapshot!(answer.json()["fix"].as_str().unwrap());
+}
+
+#[tokio::test]
+async fn pages_of_others_are_no_danger_where_a_token_is_asked_for() {
+    let hub = guarded(&[("ann", "get /metrics")], Limits::DEFAULT);
+    let named = with(
+        request("GET", "/metrics", Body::empty()),
+        "host",
+        "foreshard.example.com",
+    );
+    assert_eq!(send(&hub, from("ann", named)).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn namespaces_and_targets_come_and_go() {
+    let hub = guarded(
+        &[
+            ("ann", "list scalingpolicies in *"),
+            ("ann", "list scalingpolicies in demo"),
+            ("ann", "get /metrics"),
+        ],
+        Limits::DEFAULT,
+    );
+    let demo = "demo".parse().unwrap();
+    hub.publish(&demo, bare("second"));
+    assert!(hub.remove_target(&demo, "shop"));
+    assert!(!hub.remove_target(&demo, "shop"));
+    let targets = get_as(&hub, "ann", "~/targets").await.json();
+    assert_eq!(targets["items"].as_array().unwrap().len(), 1);
+    let metrics = get_as(&hub, "ann", "/metrics").await.text;
+    assert!(
+        !metrics.contains(r#"namespace="demo",target="shop",part"#),
+        "{metrics}"
+    );
+    assert!(hub.remove_target(&demo, "second"));
+    assert!(hub.namespace(&demo).is_none());
+    let names = get_as(&hub, "ann", "/api/v1/namespaces").await.json();
+    assert_eq!(names["items"], json!(["other"]));
+    assert_eq!(get_as(&hub, "ann", "~/targets").await.problem().0, 404);
+    hub.publish(&demo, bare("shop"));
+    assert_eq!(
+        get_as(&hub, "ann", "~/targets").await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn an_unready_server_says_what_it_waits_for() {
+    let hub = guarded(&[], Limits::DEFAULT);
+    hub.set_unready(Some("the caches are not filled yet".to_owned()));
+    let answer = get(&hub, "/readyz").await;
+    assert_eq!(answer.problem(), (503, "not-ready".to_owned(), vec![]));
+    assert_eq!(answer.json()["detail"], "the caches are not filled yet");
+    hub.set_unready(None);
+    assert_eq!(get(&hub, "/readyz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_asks_too_often_has_to_wait_and_nobody_else() {
+    let rate = crate::Rate {
+        burst: 2,
+        period: std::time::Duration::from_secs(60),
+    };
+    let limits = Limits {
+        requests: rate,
+        ..Limits::DEFAULT
+    };
+    let rules = [("ann", "get /metrics"), ("bob", "get /metrics")];
+    let hub = guarded(&rules, limits);
+    for _ in 0..2 {
+        assert_eq!(get_as(&hub, "ann", "/metrics").await.status, StatusCode::OK);
+    }
+    let early = get_as(&hub, "ann", "/metrics").await;
+    assert_eq!(
+        early.problem(),
+        (429, "too-many-requests".to_owned(), vec![])
+    );
+    let wait: u64 = early.headers[header::RETRY_AFTER]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(get_as(&hub, "bob", "/metrics").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn health_on_a_port_of_its_own_is_open() {
+    let hub = guarded(&[], Limits::DEFAULT);
+    for path in ["/livez", "/readyz", "/metrics"] {
+        let request = request("GET", path, Body::empty());
+        let response = crate::health_app(Arc::clone(&hub))
+            .oneshot(request)
+            .await
+            .unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+    }
+    let request = request("GET", "~/targets", Body::empty());
+    let response = crate::health_app(hub).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+}

@@ -1,0 +1,202 @@
+//! TLS with a certificate that is read again when its files change.
+
+use std::{
+    fs, io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self, ServerConfig,
+        crypto::aws_lc_rs,
+        pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _},
+        server::{ClientHello, ResolvesServerCert},
+        sign::CertifiedKey,
+    },
+};
+
+/// How often the files are looked at. A kubelet replaces those of a Secret within a minute or two anyway.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A certificate and its key, as they are in their files.
+#[derive(Debug)]
+pub struct Tls {
+    certificate: PathBuf,
+    key: PathBuf,
+    read: Mutex<Pem>,
+    current: Arc<Current>,
+    config: Arc<ServerConfig>,
+}
+
+/// The texts of both files.
+#[derive(PartialEq, Eq)]
+struct Pem {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Current(RwLock<Arc<CertifiedKey>>);
+
+/// Why certificate and key can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file can't be read.
+    #[error("reading {path}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{path} holds no {what} in PEM")]
+    Pem {
+        /// Which.
+        path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+        /// What is wrong.
+        source: pem::Error,
+    },
+    /// Certificate and key can't be used together.
+    #[error("certificate {certificate} and key {key} do not work together")]
+    Pair {
+        /// File of the certificate.
+        certificate: PathBuf,
+        /// File of the key.
+        key: PathBuf,
+        /// What is wrong.
+        source: rustls::Error,
+    },
+    /// There is no such version of TLS in this build.
+    #[error("setting up TLS")]
+    Setup(#[from] rustls::Error),
+}
+
+impl Tls {
+    /// Reads a certificate chain and its private key, both in PEM.
+    ///
+    /// # Errors
+    /// [`TlsError`], which names the file.
+    pub fn load(certificate: PathBuf, key: PathBuf) -> Result<Arc<Self>, TlsError> {
+        let read = read(&certificate, &key)?;
+        let pair = pair(&read, &certificate, &key)?;
+        let current = Arc::new(Current(RwLock::new(Arc::new(pair))));
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&current) as _);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Arc::new(Self {
+            certificate,
+            key,
+            read: Mutex::new(read),
+            current,
+            config: Arc::new(config),
+        }))
+    }
+
+    /// Takes what is in the files now, if it is something new; answers whether it is. On an error, such as between the
+    /// changes of the two files, the old certificate stays.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn reload(&self) -> Result<bool, TlsError> {
+        let now = read(&self.certificate, &self.key)?;
+        let mut before = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if *before == now {
+            return Ok(false);
+        }
+        let pair = pair(&now, &self.certificate, &self.key)?;
+        let mut current = self
+            .current
+            .0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(pair);
+        *before = now;
+        Ok(true)
+    }
+
+    /// Looks at the files for as long as it is polled.
+    pub(crate) async fn keep_fresh(&self) {
+        let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            match self.reload() {
+                Ok(false) => {}
+                Ok(true) => tracing::info!("A new TLS certificate is in use."),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(
+                        error,
+                        "The TLS certificate can't be renewed; the old one stays."
+                    );
+                }
+            }
+        }
+    }
+
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.config))
+    }
+}
+
+fn read(certificate: &PathBuf, key: &PathBuf) -> Result<Pem, TlsError> {
+    let read = |path: &PathBuf| {
+        fs::read(path).map_err(|source| TlsError::Read {
+            path: path.clone(),
+            source,
+        })
+    };
+    Ok(Pem {
+        certificate: read(certificate)?,
+        key: read(key)?,
+    })
+}
+
+fn pair(read: &Pem, certificate: &PathBuf, key: &PathBuf) -> Result<CertifiedKey, TlsError> {
+    let not_pem = |path: &PathBuf, what, source| TlsError::Pem {
+        path: path.clone(),
+        what,
+        source,
+    };
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&read.certificate)
+        .collect::<Result<_, _>>()
+        .map_err(|source| not_pem(certificate, "certificate", source))?;
+    if chain.is_empty() {
+        return Err(not_pem(
+            certificate,
+            "certificate",
+            pem::Error::NoItemsFound,
+        ));
+    }
+    let private = PrivateKeyDer::from_pem_slice(&read.key)
+        .map_err(|source| not_pem(key, "private key", source))?;
+    let pair = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider());
+    pair.map_err(|source| TlsError::Pair {
+        certificate: certificate.clone(),
+        key: key.clone(),
+        source,
+    })
+}
+
+impl std::fmt::Debug for Pem {
+    /// Never shows the key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pem")
+    }
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(&current))
+    }
+}
