@@ -116,12 +116,6 @@ impl<K: Watched> Index<K> {
             .collect()
     }
 
-    /// Objects that cannot be read, and why.
-    #[must_use]
-    pub(crate) fn malformed(&self) -> Vec<(Key, String)> {
-        self.read().malformed.clone().into_iter().collect()
-    }
-
     /// Whether all objects were seen once.
     #[must_use]
     pub(crate) fn is_synced(&self) -> bool {
@@ -316,8 +310,8 @@ mod tests {
         }));
         index.take(Event::Apply(broken));
         assert_eq!(index.get("shop", "a").unwrap().spec.factor_percent, 200);
-        assert_eq!(index.malformed().len(), 1);
+        assert_eq!(index.read().malformed.len(), 1);
         index.take(Event::Apply(event("a", 300)));
-        assert!(index.malformed().is_empty());
+        assert!(index.read().malformed.is_empty());
     }
 }

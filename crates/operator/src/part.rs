@@ -6,7 +6,7 @@ use foreshard_api::v1alpha1::StepLimit;
 use foreshard_api::validated::{TARGET_UTILIZATION, ValidatedPolicy};
 use foreshard_decide::contract::{Capacity, LeadTime, Offer, Part, Pending, ReplicaState};
 use foreshard_decide::{QualityLimits, Rules};
-use foreshard_engine::{Aims, Settings};
+use foreshard_engine::{Aims, Crowd, Settings};
 
 use crate::future::Known;
 use crate::lead::Lead;
@@ -135,6 +135,7 @@ pub(crate) fn settings(
         zone: policy.zone_name.clone(),
         calendar: zone::calendar(&policy.zone, now),
         refit_every: REFIT_SECONDS,
+        crowd: Crowd::Many,
     }
 }
 

@@ -131,6 +131,7 @@ impl Store {
     ///
     /// # Errors
     /// When it is not there or cannot be read.
+    #[cfg(test)]
     pub(crate) fn decision(&self, key: &Key, at: i64) -> io::Result<DecisionRecord> {
         let folder = self.folder(key).ok_or(io::ErrorKind::NotFound)?;
         read(&folder.join(DECISIONS).join(format!("{at:012}{SUFFIX}")))
@@ -196,6 +197,71 @@ mod tests {
         store.forget(&key("web")).unwrap();
         store.forget(&key("web")).unwrap();
         assert_eq!(store.load(&key("web")), None);
+    }
+
+    /// A decision as a worker makes it, of a target that nothing is known of.
+    fn decision(now: i64) -> DecisionRecord {
+        use foreshard_api::validated::ValidatedPolicy;
+        let spec = serde_json::json!({
+            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "signals": [{"name": "demand", "query": "x", "sourceRef": {"name": "main"}, "targetAverageValue": "70"}],
+            "actions": [{"type": "Replicas", "min": 2, "max": 20}],
+        });
+        let policy = ValidatedPolicy::parse(&serde_json::from_value(spec).unwrap()).unwrap();
+        let known = crate::future::known(&policy, "web", &[], &[], now);
+        let seen = crate::target::Seen {
+            wanted: 3,
+            ready: 2,
+            resource_version: "1".to_owned(),
+            stuck: None,
+            paused: false,
+        };
+        let part = crate::part::part(&policy, &known, &seen, &Lead::default(), None, now);
+        let history = foreshard_forecast::Series {
+            start: now - 3600,
+            step: 300,
+            values: (0..12).map(|bin| 200.0 + f64::from(bin) / 3.0).collect(),
+        };
+        let observation = foreshard_engine::Observation {
+            now,
+            next: now + 60,
+            parts: vec![part],
+            signals: vec![foreshard_engine::SignalSeen {
+                name: "demand",
+                part: crate::part::PART,
+                unit: "requests/s",
+                history: &history,
+                latest: None,
+                censored: false,
+            }],
+            recent: Vec::new(),
+        };
+        let host = foreshard_policy::HostConfig::new(foreshard_policy::Compiler::InProcess);
+        let host = std::sync::Arc::new(foreshard_policy::Host::new(host).unwrap());
+        let settings = crate::part::settings(&policy, &known, "shop", now);
+        let mut engine = foreshard_engine::Engine::new(settings);
+        let mut nobody = crate::policies::Bound::new(&host);
+        let outcome = engine.step(&observation, &mut nobody);
+        (*outcome.record).clone()
+    }
+
+    #[test]
+    fn decisions_that_are_kept_replay_bit_for_bit_and_are_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let first = 1_783_072_800;
+        let times: Vec<i64> = (0..DECISIONS_MAX as i64 + 2)
+            .map(|minute| first + 60 * minute)
+            .collect();
+        for &now in &times {
+            store.record(&key("web"), &decision(now)).unwrap();
+        }
+        assert_eq!(store.decisions(&key("web")), times[2..]);
+        let kept = store.decision(&key("web"), times[5]).unwrap();
+        let again = foreshard_decide::replay(&kept);
+        let bytes = |record: &DecisionRecord| serde_json::to_vec(record).unwrap();
+        assert_eq!(bytes(&again), bytes(&kept));
+        assert_eq!(bytes(&kept), bytes(&decision(times[5])));
     }
 
     #[test]

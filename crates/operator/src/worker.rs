@@ -76,6 +76,7 @@ impl Worker {
         let mut memory = Memory::new(None);
         memory.lead = saved.lead;
         memory.shadow = saved.shadow;
+        memory.snapshot = saved.engine;
         // Only the order of wake-ups depends on it.
         let seed = key
             .0
@@ -376,7 +377,12 @@ impl Worker {
     async fn save(&mut self) {
         self.saved = Instant::now();
         let saved = crate::store::Saved {
-            engine: Vec::new(),
+            engine: self
+                .memory
+                .engine
+                .as_ref()
+                .map(|it| it.snapshot())
+                .unwrap_or_default(),
             lead: self.memory.lead.clone(),
             shadow: self.memory.shadow.clone(),
         };

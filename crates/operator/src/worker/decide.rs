@@ -48,7 +48,7 @@ impl Worker {
                 engine.set_settings(settings);
                 engine
             }
-            None => Box::new(Engine::new(settings)),
+            None => Box::new(self.new_engine(settings)),
         };
         let blocked = self
             .memory
@@ -101,6 +101,19 @@ impl Worker {
                     .push(Finding::yes(kind::STALLED, "EvaluationBroke", message));
             }
         }
+    }
+
+    /// An engine that knows what the one before the restart had learned, if that can be read.
+    fn new_engine(&mut self, settings: foreshard_engine::Settings) -> Engine {
+        let snapshot = std::mem::take(&mut self.memory.snapshot);
+        if snapshot.is_empty() {
+            return Engine::new(settings);
+        }
+        Engine::restore(settings.clone(), &snapshot).unwrap_or_else(|error| {
+            let (namespace, policy) = (&self.key.0, &self.key.1);
+            tracing::info!(namespace, policy, %error, "what was learned before is not taken over");
+            Engine::new(settings)
+        })
     }
 
     fn known_future(&self, pass: &Pass) -> future::Known {

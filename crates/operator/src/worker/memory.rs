@@ -22,6 +22,8 @@ const CONTESTED_SECONDS: i64 = 600;
 pub(super) struct Memory {
     /// None while it is on another thread, and after it broke there.
     pub(super) engine: Option<Box<Engine>>,
+    /// What an engine of before the restart has left; empty: nothing.
+    pub(super) snapshot: Vec<u8>,
     pub(super) lead: Lead,
     pub(super) shadow: Shadow,
     pub(super) ration: Ration,
@@ -41,6 +43,7 @@ impl Memory {
     pub(super) fn new(engine: Option<Box<Engine>>) -> Self {
         Self {
             engine,
+            snapshot: Vec::new(),
             lead: Lead::default(),
             shadow: Shadow::default(),
             ration: Ration::default(),
