@@ -19,6 +19,7 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 pub struct Image {
     name: String,
     entrypoint: Vec<String>,
+    user: Option<u32>,
     files: Vec<Entry>,
 }
 
@@ -36,6 +37,7 @@ impl Image {
         Self {
             name: name.into(),
             entrypoint: Vec::new(),
+            user: None,
             files: Vec::new(),
         }
     }
@@ -44,6 +46,13 @@ impl Image {
     #[must_use]
     pub fn entrypoint<S: Into<String>>(mut self, words: impl IntoIterator<Item = S>) -> Self {
         self.entrypoint = words.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Number of the user and group that it runs as [default: root].
+    #[must_use]
+    pub fn user(mut self, id: u32) -> Self {
+        self.user = Some(id);
         self
     }
 
@@ -159,10 +168,14 @@ impl Image {
         layer_digest: &str,
         layer_bytes: u64,
     ) -> io::Result<()> {
+        let mut process = json!({"Env": [PATH], "WorkingDir": "/", "Entrypoint": self.entrypoint});
+        if let Some(id) = self.user {
+            process["User"] = format!("{id}:{id}").into();
+        }
         let config = serde_json::to_vec(&json!({
             "architecture": architecture(),
             "os": "linux",
-            "config": {"Env": [PATH], "WorkingDir": "/", "Entrypoint": self.entrypoint},
+            "config": process,
             "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{layer_digest}")]},
             "history": [{"created_by": "foreshard-testbed"}],
         }))?;
@@ -328,6 +341,7 @@ mod tests {
         std::fs::write(&program, b"#!/bin/sh\n").unwrap();
         let image = Image::new("docker.io/local/web:1")
             .entrypoint(["/usr/bin/web"])
+            .user(1000)
             .program(&program, "usr/bin/web")
             .folder("tmp", 0o1777)
             .text("etc/passwd", "root:x:0:0::/:\n")
@@ -356,6 +370,7 @@ mod tests {
         let manifest = json(&blob(&index["manifests"][0]));
         let config = json(&blob(&manifest["config"]));
         assert_eq!(config["config"]["Entrypoint"][0], "/usr/bin/web");
+        assert_eq!(config["config"]["User"], "1000:1000");
         let layer = blob(&manifest["layers"][0]);
         assert_eq!(config["rootfs"]["diff_ids"][0], digest_of(&layer));
         let mut layer = tar::Archive::new(layer.as_slice());

@@ -5,6 +5,8 @@ mod bench;
 mod console;
 mod demo;
 mod e2e;
+mod generate;
+mod image;
 mod lane;
 mod policies;
 mod report;
@@ -44,7 +46,15 @@ enum Task {
     Policies,
     /// Build the console's files into `console/dist`.
     Console,
-    /// Check what the compiler does not: crate edges, file sizes, headers, words.
+    /// Write what follows from the code: `deploy/crds` and `docs/crd-reference.md`.
+    Generate {
+        /// Write nothing; fail where a file differs.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Write the operator's container image as an OCI archive into `target/images`.
+    Image(image::Args),
+    /// Check what the compiler does not: crate edges, file sizes, headers, words, generated files.
     Tidy,
     /// Build, start and end real Kubernetes, Vitess and Prometheus on this machine.
     Testbed {
@@ -71,6 +81,13 @@ fn main() -> ExitCode {
         Task::Console => console::build()
             .and_then(console::Outcome::required)
             .map(done),
+        Task::Generate { check } => generate::run(if check {
+            generate::Mode::Check
+        } else {
+            generate::Mode::Write
+        })
+        .map(done),
+        Task::Image(args) => image::run(args).map(done),
         Task::Tidy => tidy::run().map(done),
         Task::Testbed { what } => testbed::run(what).map(done),
         Task::E2e(args) => e2e::run(&args),

@@ -5,10 +5,13 @@ mod files;
 
 use anyhow::bail;
 
+use crate::generate;
+
 /// Checks all rules and lists every breach at once.
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut breaches = edges::check()?;
     breaches.extend(files::check()?);
+    breaches.extend(generate::breaches()?);
     for breach in &breaches {
         eprintln!("tidy: {breach}");
     }
@@ -18,6 +21,6 @@ pub(crate) fn run() -> anyhow::Result<()> {
             breaches.len()
         );
     }
-    println!("    crate edges, file sizes, headers and words are in order");
+    println!("    crate edges, file sizes, headers, words and generated files are in order");
     Ok(())
 }

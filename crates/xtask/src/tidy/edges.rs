@@ -70,7 +70,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     // Development only.
     ("foreshard-testbed", &["foreshard-vtctld"]),
-    ("xtask", &["foreshard-testbed"]),
+    ("xtask", &["foreshard-api", "foreshard-testbed"]),
 ];
 
 /// Crates that compute and nothing else.

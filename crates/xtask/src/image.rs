@@ -1,0 +1,131 @@
+//! `cargo xtask image`: the operator as a container image, without a container engine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use foreshard_testbed::Image;
+
+use crate::demo;
+
+/// Where certificate authorities are on Debian, Fedora and Alpine.
+const AUTHORITIES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
+/// Nobody in particular, and never root.
+const USER: u32 = 65_532;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The image's full name.
+    #[arg(long, default_value = "ghcr.io/foreshard/foreshard:0.1.0")]
+    name: String,
+    /// A release binary that is there already [default: build it].
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+/// Writes the image of this machine's architecture as an OCI archive below `target/images`.
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+    let binary = match args.binary {
+        Some(binary) => binary,
+        None => demo::build_release()?,
+    };
+    let folder = demo::target_folder()?.join("images");
+    fs::create_dir_all(&folder).with_context(|| format!("failed to make {}", folder.display()))?;
+    let file = args.name.rsplit('/').next().unwrap_or("foreshard");
+    let path = folder.join(format!("{}.tar", file.replace(':', "-")));
+    image(&args.name, &binary)?
+        .write(&path)
+        .with_context(|| format!("failed to write {}", path.display()))?;
+    let size = fs::metadata(&path)?.len() / (1024 * 1024);
+    println!("{} ({size} MiB): {}", path.display(), args.name);
+    println!(
+        "    load it: ctr -n k8s.io images import {}",
+        path.display()
+    );
+    println!(
+        "    or push it: skopeo copy oci-archive:{} docker://{}",
+        path.display(),
+        args.name
+    );
+    Ok(())
+}
+
+/// The binary, the libraries that it is linked with, certificate authorities, and a user.
+fn image(name: &str, binary: &Path) -> anyhow::Result<Image> {
+    let authorities = AUTHORITIES
+        .into_iter()
+        .find(|path| Path::new(path).is_file())
+        .with_context(|| {
+            format!(
+                "none of {} is there: install ca-certificates",
+                AUTHORITIES.join(", ")
+            )
+        })?;
+    let mut image = Image::new(name)
+        .entrypoint(["/usr/bin/foreshard"])
+        .user(USER)
+        .program(binary, "usr/bin/foreshard")
+        .text(
+            "etc/ssl/certs/ca-certificates.crt",
+            fs::read_to_string(authorities)?,
+        )
+        .text(
+            "etc/passwd",
+            format!("nonroot:x:{USER}:{USER}::/nonexistent:/sbin/nologin\n"),
+        )
+        .text("etc/group", format!("nonroot:x:{USER}:\n"));
+    for library in libraries(binary)? {
+        let inside = library.trim_start_matches('/').to_owned();
+        image = image.program(library, inside);
+    }
+    Ok(image)
+}
+
+/// Absolute paths of the shared libraries of a program, its loader among them.
+fn libraries(binary: &Path) -> anyhow::Result<Vec<String>> {
+    let output = Command::new("ldd")
+        .arg(binary)
+        .output()
+        .context("failed to start `ldd`: is the C library's development package installed?")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    ensure!(
+        output.status.success() && !text.contains("not found"),
+        "ldd {} failed: {text}",
+        binary.display()
+    );
+    Ok(parse(&text))
+}
+
+/// The paths in what `ldd` prints: `name => path (address)`, or `path (address)` for the loader.
+fn parse(text: &str) -> Vec<String> {
+    let path = |line: &str| {
+        let named = line.split_once("=>").map_or(line, |(_, path)| path);
+        let path = named.split_whitespace().next()?;
+        path.starts_with('/').then(|| path.to_owned())
+    };
+    text.lines().filter_map(path).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ldd_prints_is_read() {
+        let text = "\tlinux-vdso.so.1 (0x00007f)\n\
+                    \tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f)\n\
+                    \t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n";
+        assert_eq!(
+            parse(text),
+            [
+                "/lib/x86_64-linux-gnu/libc.so.6",
+                "/lib64/ld-linux-x86-64.so.2"
+            ]
+        );
+    }
+}
