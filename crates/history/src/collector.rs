@@ -24,6 +24,8 @@ mod secret;
 mod signal;
 mod start;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod watch;
 

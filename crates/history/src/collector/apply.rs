@@ -197,7 +197,6 @@ impl Driver {
                 entry.signal.known().asked(newest);
             }
             Task::Backfill { grain, from, .. } => {
-                entry.halvings = 0;
                 entry.fetched(grain, from);
                 entry.backfill_due = now;
                 if grain == Grain::Recent {
