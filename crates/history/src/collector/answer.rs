@@ -21,9 +21,19 @@ const MESSAGE_CHARS_MAX: usize = 300;
 /// How many series a message names where only one may be.
 const SHOWN_SERIES: usize = 2;
 
+/// Of what an answer consists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One sample a series.
+    Instant,
+    /// Samples over a range.
+    Range,
+}
+
 /// What may be in an answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
+    pub(super) form: Form,
     pub(super) series_max: usize,
     pub(super) samples_max: usize,
 }
@@ -104,8 +114,9 @@ pub(super) fn read(
             })
         }
         ("success", Some(data)) if reply.status == 200 => match data.result_type.as_ref() {
-            kind @ ("matrix" | "vector") => rows(reply, key, bounds, kind == "vector", &foreign),
-            "scalar" => scalar(reply).ok_or_else(foreign),
+            "vector" if bounds.form == Form::Instant => rows(reply, key, bounds, &foreign),
+            "matrix" if bounds.form == Form::Range => rows(reply, key, bounds, &foreign),
+            "scalar" if bounds.form == Form::Instant => scalar(reply).ok_or_else(foreign),
             other => Err(Fault::NotNumbers {
                 kind: shortened(other, MESSAGE_CHARS_MAX),
             }),
@@ -191,14 +202,12 @@ fn rows(
     reply: &Reply,
     key: Option<&str>,
     bounds: Bounds,
-    instant: bool,
     foreign: &dyn Fn() -> Fault,
 ) -> Result<Answer, Fault> {
     let exceeded = Cell::new(None);
     let reading = Reading {
         key,
         bounds,
-        instant,
         exceeded: &exceeded,
     };
     let mut deserializer = serde_json::Deserializer::from_slice(&reply.body);
@@ -215,7 +224,6 @@ fn rows(
 struct Reading<'r> {
     key: Option<&'r str>,
     bounds: Bounds,
-    instant: bool,
     /// The limit that ended the reading.
     exceeded: &'r Cell<Option<(&'static str, usize)>>,
 }
@@ -306,7 +314,7 @@ impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
 
     fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<Row, D::Error> {
         let reading = self.0;
-        let (labels, samples) = if reading.instant {
+        let (labels, samples) = if reading.bounds.form == Form::Instant {
             let row = InstantRow::deserialize(from)?;
             let samples = match row.value {
                 Some(Pair(time, value)) => Samples::One(time, value),

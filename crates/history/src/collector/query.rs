@@ -6,7 +6,10 @@ mod group;
 mod tests;
 mod walk;
 
+use std::convert::Infallible;
+
 use promql_parser::parser::{self, Expr};
+use walk::{Reader, readers};
 
 use super::config::Enforced;
 use super::error::QueryError;
@@ -86,7 +89,23 @@ fn parse(promql: &str) -> Result<Expr, String> {
             "it has more than {OPERATORS_MAX} operators and parentheses"
         ));
     }
-    parser::parse(promql)
+    let mut expression = parser::parse(promql)?;
+    sort_matchers(&mut expression);
+    Ok(expression)
+}
+
+/// Matchers in the order in which they are printed, whatever the order in which they were written.
+fn sort_matchers(expression: &mut Expr) {
+    let sorted: Result<(), Infallible> = readers(expression, &mut |reader| {
+        if let Reader::Selector(selector) = reader {
+            selector
+                .matchers
+                .matchers
+                .sort_by_cached_key(ToString::to_string);
+        }
+        Ok(())
+    });
+    let Ok(()) = sorted;
 }
 
 /// Whether the text of an expression gives the same expression again.

@@ -51,6 +51,10 @@ fn every_selector_gets_the_enforced_matcher_wherever_it_stands() {
             r#"{"evil} or secret{"}"#,
             r#"{__name__="evil} or secret{",namespace="shop"}"#,
         ),
+        (
+            r#"x{zone="b",app="a"}"#,
+            r#"x{app="a",namespace="shop",zone="b"}"#,
+        ),
         ("1 + 2", "1 + 2"),
     ] {
         assert_eq!(enforced(promql).as_deref(), Ok(sent), "{promql}");
@@ -111,6 +115,27 @@ fn a_query_can_be_grouped_by_each_label_that_it_compares() {
         ),
     ] {
         assert_eq!(shapes(promql), expected, "{promql}");
+    }
+}
+
+#[test]
+fn every_aggregation_that_can_be_grouped_is() {
+    for promql in [
+        "-sum(increase(x{app=\"a\"}[3m] offset 2m)) * 60 + 1",
+        "max(max_over_time(x{app=\"a\",pod!=\"p3\"}[10m]) / 4)",
+        "count(x{app=\"a\",pod=~\"p1|p2\"})",
+        "group(x{app=\"a\"})",
+        "quantile(0.9, x{app=\"a\"})",
+        "sum(rate(x{app=\"a\"}[5m]))",
+        "avg(x{app=\"a\"})",
+        "min(x{app=\"a\"})",
+        "sum(irate(x{app=\"a\"}[5m])) / 7",
+        "stddev(x{app=\"a\"})",
+        "stdvar(clamp_max(x{app=\"a\"}, 50))",
+        "sum(resets(x{app=\"a\"}[1h])) + 2 ^ 3",
+        "sum(irate(x{app=\"a\"}[5m] @ 1700000000)) / 7",
+    ] {
+        assert_eq!(shapes(promql).len(), 1, "{promql}");
     }
 }
 
@@ -183,6 +208,7 @@ fn values_match_only_themselves() {
 fn equal_queries_have_one_text_and_unknown_ones_are_left_to_the_server() {
     let text = |promql| Query::new(promql, None).unwrap().text().to_owned();
     assert_eq!(text("sum( x{a='b'} )"), text(r#" sum(x{a="b"})"#));
+    assert_eq!(text(r#"x{b="1",a="2"}"#), r#"x{a="2",b="1"}"#);
     assert_eq!(text(" new_syntax(x)[ "), "new_syntax(x)[");
     // Printing would lose something.
     assert_eq!(text("sum by () (x)"), "sum by () (x)");
