@@ -177,7 +177,11 @@ async fn grouped_queries_give_what_single_ones_give() {
         .await;
     }
     let stats = collector.stats();
-    assert_eq!((stats.queries_distinct, stats.groups_split), (shapes.len(), 0), "{stats:?}");
+    assert_eq!(
+        (stats.queries_distinct, stats.groups_split),
+        (shapes.len(), 0),
+        "{stats:?}"
+    );
     for (promql, watch) in &watches {
         let seen = watch.seen();
         let recent = &seen.recent;

@@ -66,10 +66,18 @@ pub(super) struct Row {
 pub(super) enum Samples {
     /// Of an instant query: Unix seconds with fraction, and the value.
     One(f64, f64),
-    /// Of a range query: Unix seconds and values as they are stored.
-    Many(Vec<(i64, f32)>),
+    /// Of a range query.
+    Many(Vec<Stored>),
     /// A native histogram instead.
     Histogram,
+}
+
+/// A sample as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Stored {
+    /// Unix seconds, which fit until the year 2106: there are many of these at once.
+    pub(super) at: u32,
+    pub(super) value: f32,
 }
 
 impl Samples {
@@ -326,8 +334,7 @@ impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
             let samples = if row.values.is_empty() && row.histograms.is_some() {
                 Samples::Histogram
             } else {
-                let stored = |Pair(time, value): Pair| (time.round() as i64, value as f32);
-                Samples::Many(row.values.into_iter().map(stored).collect())
+                Samples::Many(row.values)
             };
             (row.metric, samples)
         };
@@ -363,7 +370,7 @@ struct RangeRow<'a> {
     #[serde(borrow, default)]
     metric: Labels<'a>,
     #[serde(default)]
-    values: Vec<Pair>,
+    values: Vec<Stored>,
     #[serde(default)]
     histograms: Option<IgnoredAny>,
 }
@@ -380,5 +387,15 @@ impl<'de> Deserialize<'de> for Pair {
             .parse()
             .map_err(|_| D::Error::custom("not a number"))?;
         Ok(Self(time, value))
+    }
+}
+
+impl<'de> Deserialize<'de> for Stored {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let Pair(time, value) = Pair::deserialize(from)?;
+        Ok(Self {
+            at: time.round() as u32,
+            value: value as f32,
+        })
     }
 }

@@ -8,6 +8,9 @@ fn load(time: i64) -> Option<f64> {
     Some((time % 1000) as f64)
 }
 
+/// What a server that is at fault does with every question.
+type Answering = dyn Fn() -> Fate + Send + Sync;
+
 const REFUSED: &str = r#"{"status":"error","errorType":"execution","error":"vector cannot contain metrics with the same labelset"}"#;
 
 #[tokio::test(start_paused = true)]
@@ -71,7 +74,7 @@ async fn one_bad_query_does_not_take_its_group_down() {
 
 #[tokio::test(start_paused = true)]
 async fn every_fault_of_the_server_is_told_waited_out_and_forgotten() {
-    let cases: Vec<(&str, Box<dyn Fn() -> Fate + Send + Sync>, FaultKind)> = vec![
+    let cases: Vec<(&str, Box<Answering>, FaultKind)> = vec![
         (
             "absent",
             Box::new(|| {
