@@ -3,6 +3,33 @@
 //! [`Collector::watch`] takes a PromQL expression that gives one number and returns a [`Watch`], whose
 //! [`seen`](Watch::seen) tells 28 days of history, the last day in detail, the newest live sample and how the signal
 //! does. A task in the background asks the server; whoever watches never waits for it.
+//!
+//! # What is asked, and when
+//! Live samples come by instant queries every [`SourceConfig::poll_every`]. Bins come by range queries on multiples of
+//! 60 s: once a minute the new ones and the last two again, since samples can come late; of these every fifth is a bin of
+//! the history as well. After the first live answer the past is fetched, newest first, in parts below the limit of samples.
+//! Live queries go before new bins, and these before old ones, within [`Limits::queries_per_minute_max`]; where that is
+//! not enough, the intervals stretch, and [`CollectorStats`] tells them.
+//!
+//! # Which queries are joined
+//! Equal ones share a signal. Those that differ in the value of one label become one query with `by` that label, if they
+//! have the form `sum(rate(x{app="a"}[1m]))`: an outermost `sum`, `avg`, `min`, `max`, `count`, `group`, `stddev`, `stdvar`
+//! or `quantile` without `by` and `without`, over one selector (`offset` and `@` included), in functions that keep labels
+//! and in arithmetic with numbers. Not joined: operators between selectors, comparisons, subqueries, inner aggregations,
+//! `histogram_quantile`, selectors without an aggregation. When a joined query fails, its members are asked for one by one
+//! for a while, so that one bad query stays alone.
+//!
+//! # What becomes of answers
+//! A scalar is a number like any other. NaN and infinities are gaps. Text, native histograms, samples over a range and more
+//! than one series are a [`Fault`] that says how to mend the query. Samples more than a minute in the future are not used.
+//! Counter resets are for PromQL's `rate`, and values that do not move pass through: whether they are frozen is judged by
+//! who decides. A failure leaves what was seen, with its age; nothing is ever made up.
+//!
+//! # Tests
+//! `tests` plays a server in memory in virtual time: schedules, faults, gaps. `transport` has a server on loopback for what
+//! goes over the wire. `crates/testbed/tests/prometheus_{collector,tls}.rs` ask a real one, and `prometheus_scale.rs`
+//! measures three thousand signals when asked to.
+
 mod answer;
 mod apply;
 mod budget;
@@ -24,6 +51,8 @@ mod secret;
 mod signal;
 mod start;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod watch;
 

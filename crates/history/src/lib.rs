@@ -1,6 +1,7 @@
 //! Trace files and Prometheus range queries, as regular series with gaps marked.
 //!
-//! Two sources, one result: [`trace::read`] reads a csv file, [`prometheus::Source`] asks a server; both give a
+//! [`collector`] keeps many live signals of one server fresh. For what is read once there are
+//! two sources, one result: [`trace::read`] reads a csv file, [`prometheus::Source`] asks a server; both give a
 //! [`foreshard_forecast::Series`] whose gaps are NaN and whose other values are finite. How old the newest value is can be
 //! read off the gap at its end; what that means is for the decision core.
 //!

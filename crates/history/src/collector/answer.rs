@@ -21,9 +21,19 @@ const MESSAGE_CHARS_MAX: usize = 300;
 /// How many series a message names where only one may be.
 const SHOWN_SERIES: usize = 2;
 
+/// Of what an answer consists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One sample a series.
+    Instant,
+    /// Samples over a range.
+    Range,
+}
+
 /// What may be in an answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
+    pub(super) form: Form,
     pub(super) series_max: usize,
     pub(super) samples_max: usize,
 }
@@ -56,10 +66,18 @@ pub(super) struct Row {
 pub(super) enum Samples {
     /// Of an instant query: Unix seconds with fraction, and the value.
     One(f64, f64),
-    /// Of a range query: Unix seconds and values as they are stored.
-    Many(Vec<(i64, f32)>),
+    /// Of a range query.
+    Many(Vec<Stored>),
     /// A native histogram instead.
     Histogram,
+}
+
+/// A sample as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Stored {
+    /// Unix seconds, which fit until the year 2106: there are many of these at once.
+    pub(super) at: u32,
+    pub(super) value: f32,
 }
 
 impl Samples {
@@ -104,8 +122,9 @@ pub(super) fn read(
             })
         }
         ("success", Some(data)) if reply.status == 200 => match data.result_type.as_ref() {
-            kind @ ("matrix" | "vector") => rows(reply, key, bounds, kind == "vector", &foreign),
-            "scalar" => scalar(reply).ok_or_else(foreign),
+            "vector" if bounds.form == Form::Instant => rows(reply, key, bounds, &foreign),
+            "matrix" if bounds.form == Form::Range => rows(reply, key, bounds, &foreign),
+            "scalar" if bounds.form == Form::Instant => scalar(reply).ok_or_else(foreign),
             other => Err(Fault::NotNumbers {
                 kind: shortened(other, MESSAGE_CHARS_MAX),
             }),
@@ -191,14 +210,12 @@ fn rows(
     reply: &Reply,
     key: Option<&str>,
     bounds: Bounds,
-    instant: bool,
     foreign: &dyn Fn() -> Fault,
 ) -> Result<Answer, Fault> {
     let exceeded = Cell::new(None);
     let reading = Reading {
         key,
         bounds,
-        instant,
         exceeded: &exceeded,
     };
     let mut deserializer = serde_json::Deserializer::from_slice(&reply.body);
@@ -215,7 +232,6 @@ fn rows(
 struct Reading<'r> {
     key: Option<&'r str>,
     bounds: Bounds,
-    instant: bool,
     /// The limit that ended the reading.
     exceeded: &'r Cell<Option<(&'static str, usize)>>,
 }
@@ -306,7 +322,7 @@ impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
 
     fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<Row, D::Error> {
         let reading = self.0;
-        let (labels, samples) = if reading.instant {
+        let (labels, samples) = if reading.bounds.form == Form::Instant {
             let row = InstantRow::deserialize(from)?;
             let samples = match row.value {
                 Some(Pair(time, value)) => Samples::One(time, value),
@@ -318,8 +334,7 @@ impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
             let samples = if row.values.is_empty() && row.histograms.is_some() {
                 Samples::Histogram
             } else {
-                let stored = |Pair(time, value): Pair| (time.round() as i64, value as f32);
-                Samples::Many(row.values.into_iter().map(stored).collect())
+                Samples::Many(row.values)
             };
             (row.metric, samples)
         };
@@ -355,7 +370,7 @@ struct RangeRow<'a> {
     #[serde(borrow, default)]
     metric: Labels<'a>,
     #[serde(default)]
-    values: Vec<Pair>,
+    values: Vec<Stored>,
     #[serde(default)]
     histograms: Option<IgnoredAny>,
 }
@@ -372,5 +387,15 @@ impl<'de> Deserialize<'de> for Pair {
             .parse()
             .map_err(|_| D::Error::custom("not a number"))?;
         Ok(Self(time, value))
+    }
+}
+
+impl<'de> Deserialize<'de> for Stored {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let Pair(time, value) = Pair::deserialize(from)?;
+        Ok(Self {
+            at: time.round() as u32,
+            value: value as f32,
+        })
     }
 }

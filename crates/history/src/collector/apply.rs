@@ -50,7 +50,7 @@ impl Driver {
             entry.live_due = now;
         });
         let unix = self.clock.unix();
-        let answer = match result.and_then(|answer| self.from_the_present(answer, unix)) {
+        let answer = match result.and_then(|answer| self.believed(answer, unix)) {
             Ok(answer) => answer,
             Err(fault) => return self.live_failed(job, &Arc::new(fault), now),
         };
@@ -102,7 +102,7 @@ impl Driver {
     }
 
     /// Notes how the server's clock goes; samples from the future are refused.
-    fn from_the_present(&mut self, answer: Answer, unix: i64) -> Result<Answer, Fault> {
+    fn believed(&mut self, answer: Answer, unix: i64) -> Result<Answer, Fault> {
         let newest = answer.rows.iter().filter_map(|row| match row.samples {
             Samples::One(at, _) => Some(at.floor() as i64),
             _ => None,
@@ -163,8 +163,8 @@ impl Driver {
             let fault = match samples {
                 Ok(Some(Samples::Many(samples))) => {
                     let mut known = entry.signal.known();
-                    for (time, value) in samples {
-                        known.fill(time, value);
+                    for sample in samples {
+                        known.fill(i64::from(sample.at), sample.value);
                     }
                     None
                 }
@@ -197,7 +197,6 @@ impl Driver {
                 entry.signal.known().asked(newest);
             }
             Task::Backfill { grain, from, .. } => {
-                entry.halvings = 0;
                 entry.fetched(grain, from);
                 entry.backfill_due = now;
                 if grain == Grain::Recent {

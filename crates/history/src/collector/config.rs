@@ -121,13 +121,13 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 10,000 signals; 250 series, 60,000 samples and 8 MiB in an answer (a sample takes 20 to 35 bytes); 3,000 queries
+    /// 10,000 signals; 250 series, 25,000 samples and 8 MiB in an answer (a sample takes 20 to 35 bytes); 3,000 queries
     /// a minute, 6 of them at once.
     fn default() -> Self {
         Self {
             signals_max: 10_000,
             series_per_answer_max: 250,
-            samples_per_answer_max: 60_000,
+            samples_per_answer_max: 25_000,
             answer_bytes_max: 8 << 20,
             queries_per_minute_max: 3_000,
             parallel_requests_max: 6,

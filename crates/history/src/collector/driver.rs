@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::answer::Bounds;
+use super::answer::{Bounds, Form};
 use super::budget::Budget;
 use super::clock::Clock;
 use super::config::Limits;
@@ -228,6 +228,11 @@ impl Driver {
             }
         }
         let bounds = Bounds {
+            form: if when == When::Now {
+                Form::Instant
+            } else {
+                Form::Range
+            },
             series_max,
             samples_max,
         };

@@ -151,6 +151,7 @@ impl Entry {
             cursor: boundary,
         };
         self.asked_to = Some(now);
+        self.halvings = 0;
         let points = (now - boundary) / RECENT_STEP_SECONDS
             + (boundary - history_floor).max(0) / HISTORY_STEP_SECONDS;
         self.signal.known().wants(points);

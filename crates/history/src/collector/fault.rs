@@ -104,12 +104,12 @@ pub enum Fault {
         /// Labels of the first ones.
         examples: String,
     },
-    /// Text, or something newer than this program.
+    /// Text, samples over a range, or something newer than this program.
     #[error(
-        "the query gives a {kind}, not numbers: ask for a number, such as sum(rate(requests_total[5m]))"
+        "the query gives a {kind}, not one number at a time: ask for a number, such as sum(rate(requests_total[5m]))"
     )]
     NotNumbers {
-        /// `string`, or the unknown word.
+        /// `string`, `matrix`, or the unknown word.
         kind: String,
     },
     /// A native histogram.

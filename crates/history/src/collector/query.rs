@@ -2,17 +2,25 @@
 
 mod enforce;
 mod group;
+#[cfg(test)]
+mod tests;
 mod walk;
 
+use std::convert::Infallible;
+
 use promql_parser::parser::{self, Expr};
+use walk::{Reader, readers};
 
 use super::config::Enforced;
 use super::error::QueryError;
 
 pub(super) use group::Template;
 
-/// Most bytes of a query. It bounds how deep an expression can nest, which is walked recursively.
+/// Most bytes of a query.
 pub(super) const QUERY_BYTES_MAX: usize = 4096;
+
+/// Most operators and parentheses of a query that is read: they are how deep it can nest, and it is walked recursively.
+const OPERATORS_MAX: usize = 400;
 
 /// A query that may be sent.
 #[derive(Debug)]
@@ -34,7 +42,7 @@ impl Query {
                 bytes_max: QUERY_BYTES_MAX,
             });
         }
-        let expression = parser::parse(promql);
+        let expression = parse(promql);
         if let Some(enforced) = enforced {
             let expression = enforce::enforce(expression, enforced)?;
             let templates = group::templates(&expression, Some(&enforced.label));
@@ -66,6 +74,38 @@ impl Query {
     pub(super) fn templates(&self) -> &[Template] {
         &self.templates
     }
+}
+
+fn parse(promql: &str) -> Result<Expr, String> {
+    // Those in texts are counted as well: none needs so many.
+    let signs = promql
+        .bytes()
+        .filter(|byte| b"(+-*/%^<>=!~@".contains(byte))
+        .count();
+    let words = ["and", "or", "unless", "atan2"];
+    let words = words.map(|word| promql.to_ascii_lowercase().matches(word).count());
+    if signs + words.into_iter().sum::<usize>() > OPERATORS_MAX {
+        return Err(format!(
+            "it has more than {OPERATORS_MAX} operators and parentheses"
+        ));
+    }
+    let mut expression = parser::parse(promql)?;
+    sort_matchers(&mut expression);
+    Ok(expression)
+}
+
+/// Matchers in the order in which they are printed, whatever the order in which they were written.
+fn sort_matchers(expression: &mut Expr) {
+    let sorted: Result<(), Infallible> = readers(expression, &mut |reader| {
+        if let Reader::Selector(selector) = reader {
+            selector
+                .matchers
+                .matchers
+                .sort_by_cached_key(ToString::to_string);
+        }
+        Ok(())
+    });
+    let Ok(()) = sorted;
 }
 
 /// Whether the text of an expression gives the same expression again.

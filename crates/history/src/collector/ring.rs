@@ -138,7 +138,7 @@ mod tests {
         ring.set(600, 9.0);
         assert_eq!(shown(&ring, 840), "600 [2.0, 3.0, NaN, 5.0]");
         // What is asked for beyond the end is a gap, which is how old it is.
-        assert_eq!(shown(&ring, 960), "660 [3.0, NaN, 5.0, NaN, NaN]");
+        assert_eq!(shown(&ring, 960), "780 [5.0, NaN, NaN]");
         assert_eq!(shown(&ring, 720), "600 [2.0, 3.0]");
         ring.set(84_000, 7.0);
         assert_eq!(shown(&ring, 84_000), "83940 [7.0]");

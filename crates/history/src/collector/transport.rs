@@ -1,5 +1,8 @@
 //! How a question reaches the server: HTTP with TLS and credentials, bounded in bytes and time.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::ToSocketAddrs as _;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -209,7 +212,10 @@ fn read_url(text: &str) -> Result<Url, ConfigError> {
             .to_owned(),
         reason: reason.to_owned(),
     };
-    let url = Url::parse(text.trim()).map_err(|error| invalid(&error.to_string()))?;
+    let mut url = Url::parse(text.trim()).map_err(|error| invalid(&error.to_string()))?;
+    // The client puts its own slash behind.
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
     if !matches!(url.scheme(), "http" | "https") {
         return Err(invalid("the scheme is neither http nor https"));
     }

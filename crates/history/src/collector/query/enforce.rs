@@ -5,8 +5,8 @@ use promql_parser::parser::{Expr, VectorSelector};
 
 use super::super::config::Enforced;
 use super::super::error::QueryError;
-use super::prints_as_it_is;
 use super::walk::{Reader, readers};
+use super::{prints_as_it_is, sort_matchers};
 
 /// Reads series of its own choosing (`target_info`), whatever its arguments select.
 const READS_MORE: &str = "info";
@@ -37,6 +37,7 @@ pub(super) fn enforce(
         Reader::Function(_) => Ok(()),
         Reader::Unknown => Err(unenforceable("an unknown extension")),
     })?;
+    sort_matchers(&mut expression);
     if prints_as_it_is(&expression) {
         Ok(expression)
     } else {

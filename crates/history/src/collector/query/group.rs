@@ -251,6 +251,7 @@ fn is_number(expression: &Expr) -> bool {
         Expr::NumberLiteral(_) => true,
         Expr::Paren(paren) => is_number(&paren.expr),
         Expr::Unary(unary) => is_number(&unary.expr),
+        Expr::Binary(binary) => is_number(&binary.lhs) && is_number(&binary.rhs),
         _ => false,
     }
 }
