@@ -39,6 +39,7 @@ pub(super) fn builtin(host: &Arc<Host>) -> anyhow::Result<Vec<BuiltinModule>> {
                 bytes: component.len(),
                 builtin: true,
                 descriptor: policy.descriptor().clone().into(),
+                acceptance: None,
             },
             component: Bytes::from_static(component),
         })

@@ -190,6 +190,7 @@ async fn config_of(args: &Args, url: &str, token: Option<String>) -> anyhow::Res
                 certificate_authority: args.ca_file.as_ref().map(|path| path.display().to_string()),
                 ..Cluster::default()
             }),
+            ..NamedCluster::default()
         }],
         auth_infos: vec![NamedAuthInfo {
             name: named(),
@@ -197,6 +198,7 @@ async fn config_of(args: &Args, url: &str, token: Option<String>) -> anyhow::Res
                 token: token.map(Into::into),
                 ..AuthInfo::default()
             }),
+            ..NamedAuthInfo::default()
         }],
         contexts: vec![NamedContext {
             name: named(),
@@ -205,6 +207,7 @@ async fn config_of(args: &Args, url: &str, token: Option<String>) -> anyhow::Res
                 user: Some(named()),
                 ..Context::default()
             }),
+            ..NamedContext::default()
         }],
         current_context: Some(named()),
         ..Kubeconfig::default()
