@@ -4,6 +4,10 @@
 //! No client: nothing here talks to a cluster. Every field's documentation is what `kubectl explain` shows.
 //! [`crds`] gives all definitions; `cargo xtask generate` writes them to `deploy/crds`.
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "it takes CEL rules and reasons of different fields for one another"
+)]
 
 pub mod annotation;
 pub mod condition;

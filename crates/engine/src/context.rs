@@ -131,7 +131,10 @@ pub(crate) fn context(
         parts,
         signals,
         forecasts,
-        calendar: calendar(&settings.zone, &settings.calendar),
+        calendar: contract::Calendar {
+            events: settings.events.clone(),
+            ..calendar(&settings.zone, &settings.calendar)
+        },
         recent: observation.recent.clone(),
         memory: Vec::new(),
         extras: Vec::new(),

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::asked::Asked;
 use crate::budget::{self, Ledger};
 use crate::context::{self, Budget};
+use crate::events::Expected;
 use crate::forecaster::{Forecaster, Question, Refit};
 use crate::observation::{Observation, SignalSeen};
 use crate::policies::{Binding, Policies};
@@ -36,6 +37,7 @@ pub struct Engine {
     forecasters: BTreeMap<(String, String), Forecaster>,
     ledgers: BTreeMap<String, Ledger>,
     memories: BTreeMap<String, Memory>,
+    events: Expected,
     state: Arc<State>,
 }
 
@@ -72,6 +74,7 @@ impl Engine {
             forecasters: BTreeMap::new(),
             ledgers: BTreeMap::new(),
             memories: BTreeMap::new(),
+            events: Expected::default(),
             state: Arc::default(),
         }
     }
@@ -101,6 +104,7 @@ impl Engine {
             forecasters: snapshot.forecasters,
             ledgers: snapshot.ledgers,
             memories: snapshot.memories,
+            events: Expected::default(),
             state: Arc::new(snapshot.state),
         })
     }
@@ -241,7 +245,11 @@ impl Engine {
             peaks: asked.peaks,
             refit,
         });
-        Some(context::forecast(seen, asked.actions, made))
+        let mut forecast = context::forecast(seen, asked.actions, made);
+        let events = &self.settings.events;
+        self.events
+            .raise(&mut forecast, events, observation.now as f64);
+        Some(forecast)
     }
 
     /// Tells the policies what the reactive rule wants now.

@@ -9,6 +9,7 @@ mod asked;
 mod budget;
 mod context;
 mod engine;
+mod events;
 mod forecaster;
 mod gate;
 mod observation;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use foreshard_decide::contract::{Label, Seconds};
+use foreshard_decide::contract::{Label, LoadEvent, Seconds};
 use foreshard_decide::{QualityLimits, Rules};
 use foreshard_forecast::Calendar;
 
@@ -27,6 +27,8 @@ pub struct Settings {
     pub zone: String,
     /// Local time and holidays, over history and horizon.
     pub calendar: Calendar,
+    /// Known events: what raises the load raises the forecast of what it touches.
+    pub events: Vec<LoadEvent>,
     /// Seconds after which a model is fitted again.
     pub refit_every: i64,
     /// How many targets the process evaluates.
@@ -101,6 +103,7 @@ impl Default for Settings {
             quality: QualityLimits::default(),
             zone: "UTC".to_owned(),
             calendar: Calendar::default(),
+            events: Vec::new(),
             refit_every: 6 * 3600,
             crowd: Crowd::default(),
         }

@@ -134,6 +134,7 @@ pub(crate) fn settings(
         },
         zone: policy.zone_name.clone(),
         calendar: zone::calendar(&policy.zone, now),
+        events: known.events.clone(),
         refit_every: REFIT_SECONDS,
         crowd: Crowd::Many,
     }

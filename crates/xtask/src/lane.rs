@@ -28,6 +28,26 @@ const CONTROL_PLANE: &[Group] = &[
         beds: &["control-plane", "kwok"],
         test: "control_plane",
     },
+    Group {
+        what: "the Prometheus collector",
+        beds: &["prometheus"],
+        test: "prometheus_collector",
+    },
+    Group {
+        what: "Prometheus behind TLS",
+        beds: &["prometheus"],
+        test: "prometheus_tls",
+    },
+    Group {
+        what: "the HTTP API's ports on a cluster",
+        beds: &["control-plane"],
+        test: "kube_ports",
+    },
+    Group {
+        what: "the scaling controllers",
+        beds: &["control-plane", "prometheus"],
+        test: "cluster",
+    },
 ];
 
 /// The control-plane lane as a part of all tests.
@@ -115,12 +135,14 @@ mod tests {
             for bed in group.beds {
                 assert!(parts::select(&[(*bed).to_owned()]).is_ok(), "{bed}");
             }
-            let file = format!("tests/{}.rs", group.test);
-            let crates = ["crates/testbed", "crates/history"];
-            let found = crates
-                .iter()
-                .any(|folder| shell::root().join(folder).join(&file).is_file());
-            assert!(found, "{file}");
+            let test = group.test;
+            let files = [format!("tests/{test}.rs"), format!("tests/{test}/main.rs")];
+            let crates = ["crates/testbed", "crates/history", "crates/operator"];
+            let found = crates.iter().any(|folder| {
+                let folder = shell::root().join(folder);
+                files.iter().any(|file| folder.join(file).is_file())
+            });
+            assert!(found, "{test}");
         }
     }
 }

@@ -30,10 +30,10 @@ impl KubeModules {
         let source = &module.spec.source;
         match (&source.uploaded, &source.stored, &source.builtin) {
             (Some(uploaded), None, None) => {
-                self.from_config_map(&namespace, &uploaded.config_map_name)
+                self.in_config_map(&namespace, &uploaded.config_map_name)
                     .await
             }
-            (None, Some(stored), None) => self.from_store(&namespace, &stored.path).await,
+            (None, Some(stored), None) => self.in_store(&namespace, &stored.path).await,
             (None, None, Some(builtin)) => {
                 let known = self.builtin(&builtin.name);
                 let known = known.ok_or_else(|| LoadError::NoBuiltin(builtin.name.clone()))?;
@@ -43,7 +43,7 @@ impl KubeModules {
         }
     }
 
-    async fn from_config_map(
+    async fn in_config_map(
         &self,
         namespace: &str,
         name: &str,
@@ -57,7 +57,7 @@ impl KubeModules {
         }
     }
 
-    async fn from_store(&self, namespace: &str, path: &str) -> Result<(String, Bytes), LoadError> {
+    async fn in_store(&self, namespace: &str, path: &str) -> Result<(String, Bytes), LoadError> {
         if !object::is_of_namespace(path, namespace) {
             return Err(LoadError::Foreign {
                 path: path.to_owned(),

@@ -99,7 +99,7 @@ impl Stage {
     /// With an operator that writes without a lease, and a source `main`.
     pub(crate) fn new(name: &str) -> Option<Self> {
         let mut stage = Self::empty(name)?;
-        stage.source("main", &stage.prometheus.url().to_owned());
+        stage.source("main", stage.prometheus.url());
         stage.operate(false);
         Some(stage)
     }

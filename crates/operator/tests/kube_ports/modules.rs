@@ -250,7 +250,7 @@ async fn what_was_cut_short_is_finished_and_what_is_damaged_is_not_run() {
     }
     let again = upload(&cluster, &hub, &token, component("schedule")).await;
     assert_eq!(again.status, StatusCode::CREATED, "{}", again.json);
-    assert_eq!(stored(&cluster).await, [name.clone()]);
+    assert_eq!(stored(&cluster).await, std::slice::from_ref(&name));
 
     // The bytes are gone: the next upload brings them back.
     maps(&cluster)
