@@ -22,7 +22,7 @@ use crate::{digest, reference::TargetRef, schema};
     namespaced,
     status = "ScalingRecommendationStatus",
     derive = "PartialEq",
-    doc = "One decision worth recording: a plan that changed, was clamped for a new reason, or waits for approval. Made by the operator; people approve it with `kubectl foreshard approve NAME`.",
+    doc = "One decision worth recording: a plan that changed, was clamped for a new reason, or waits for approval. Made by the operator; people approve it in spec.approval.",
     printcolumn(name = "Policy", type_ = "string", json_path = ".spec.policyName"),
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
     printcolumn(name = "From", type_ = "integer", json_path = ".spec.plan[0].from"),

@@ -66,7 +66,7 @@ impl Worker {
                 Some(count) => {
                     let name = self.memory.last_recommendation.clone().unwrap_or_default();
                     let message = format!(
-                        "{} to {count} replicas waits for `kubectl foreshard approve {name} -n {}`",
+                        "{} to {count} replicas waits until somebody approves scalingrecommendation {name} in {}; examples/scaling/approve.yaml says how",
                         seen.wanted, self.key.0
                     );
                     Finding::no(kind::ACTUATED, "WaitsForApproval", message)

@@ -100,7 +100,10 @@ fn what_was_approved_is_done_and_nothing_else() {
         made.first().cloned().ok_or(made)
     });
     let name = made["metadata"]["name"].as_str().unwrap();
-    assert!(message.contains("kubectl foreshard approve"), "{message}");
+    assert!(
+        message.contains("approves scalingrecommendation web-"),
+        "{message}"
+    );
     let approval = |digest: &str| json!({"spec": {"approval": {"digest": digest, "user": "admin", "expiryTime": "2100-01-01T00:00:00Z"}}});
     // Another plan than the one that was read.
     let other = format!("sha256:{}", "0".repeat(64));
