@@ -141,6 +141,7 @@ impl Indexes {
             ("scalingoverrides", self.overrides.is_synced()),
             ("loadevents", self.events.is_synced()),
             ("scalingrecommendations", self.recommendations.is_synced()),
+            ("horizontalpodautoscalers", self.autoscalers.is_synced()),
             ("the kill switch", self.kill_switch.is_synced()),
         ];
         all.into_iter()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::index::Key;
@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 pub(crate) async fn supervise(shared: Arc<Shared>, stop: CancellationToken) {
     let mut changes = shared.indexes.policies.changes();
     let mut tasks: JoinSet<Key> = JoinSet::new();
-    let mut running: BTreeMap<Key, CancellationToken> = BTreeMap::new();
+    let mut running: BTreeMap<Key, (CancellationToken, Id)> = BTreeMap::new();
     loop {
         let wanted = shared.indexes.policies.all();
         for (key, _) in &wanted {
@@ -26,14 +26,16 @@ pub(crate) async fn supervise(shared: Arc<Shared>, stop: CancellationToken) {
                 continue;
             }
             let stopped = stop.child_token();
-            running.insert(key.clone(), stopped.clone());
+            let token = stopped.clone();
             let (worker, key) = (Worker::new(key.clone(), Arc::clone(&shared)), key.clone());
-            tasks.spawn(async move {
+            let named = key.clone();
+            let task = tasks.spawn(async move {
                 worker.run(stopped).await;
                 key
             });
+            running.insert(named, (token, task.id()));
         }
-        for (key, stopped) in &running {
+        for (key, (stopped, _)) in &running {
             if shared.indexes.policies.get(&key.0, &key.1).is_none() {
                 stopped.cancel();
             }
@@ -48,9 +50,9 @@ pub(crate) async fn supervise(shared: Arc<Shared>, stop: CancellationToken) {
             ended = tasks.join_next(), if !tasks.is_empty() => match ended {
                 Some(Ok(key)) => { running.remove(&key); }
                 Some(Err(error)) => {
-                    // Which one it was is not told: all that have no task any more are started again.
-                    tracing::error!(%error, "a worker broke");
-                    running.retain(|_, stopped| !stopped.is_cancelled());
+                    tracing::error!(%error, "a worker broke and is started again");
+                    let broken = error.id();
+                    running.retain(|_, (_, task)| *task != broken);
                 }
                 None => {}
             },

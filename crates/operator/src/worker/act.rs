@@ -206,6 +206,11 @@ impl Worker {
         if !self.shared.claim.holds() {
             return no("NotLeader", "another replica of the operator acts");
         }
+        // A kill switch that was not read yet may be set.
+        if let Some(what) = self.shared.indexes.waits_for() {
+            self.shared.wakes.policy(&self.key);
+            return no("Starting", &format!("{what} were not read yet"));
+        }
         if self.shared.indexes.is_stopped() {
             return no("KillSwitch", "all acting was stopped");
         }
