@@ -34,6 +34,7 @@ mod sources;
 mod status;
 mod store;
 mod supervisor;
+mod tally;
 mod target;
 mod wakes;
 mod worker;

@@ -30,6 +30,20 @@ pub struct ActionLabels {
     pub outcome: &'static str,
 }
 
+/// What a query was for.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct PurposeLabels {
+    /// `live`, `refresh` or `backfill`.
+    pub purpose: &'static str,
+}
+
+/// Where a signal stands.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct StateLabels {
+    /// `waiting`, `backfilling`, `fresh`, `no_data` or `failing`.
+    pub state: &'static str,
+}
+
 /// One reason.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct ReasonLabels {
@@ -76,12 +90,12 @@ pub struct Metrics {
     pub live_harm: Family<PolicyLabels, Number>,
     /// Our cost over the real one.
     pub shadow_cost: Family<PolicyLabels, Number>,
-    /// Queries sent to Prometheus.
-    pub queries: Gauge,
-    /// Queries of those that failed.
-    pub query_failures: Gauge,
-    /// Signals that are watched.
-    pub signals: Gauge,
+    /// Queries sent to every Prometheus, by purpose.
+    pub queries: Family<PurposeLabels, Counter>,
+    /// Queries of those that failed, by kind.
+    pub query_failures: Family<ReasonLabels, Counter>,
+    /// Signals that are watched, by state.
+    pub signals: Family<StateLabels, Gauge>,
 }
 
 impl Metrics {
@@ -107,9 +121,9 @@ impl Metrics {
             shadow_harm: Family::default(),
             live_harm: Family::default(),
             shadow_cost: Family::default(),
-            queries: Gauge::default(),
-            query_failures: Gauge::default(),
-            signals: Gauge::default(),
+            queries: Family::default(),
+            query_failures: Family::default(),
+            signals: Family::default(),
         };
         let r = &mut registry;
         r.register_with_unit(
@@ -182,18 +196,18 @@ impl Metrics {
             metrics.shadow_cost.clone(),
         );
         r.register(
-            "prometheus_queries_sent",
-            "Queries sent since the start",
+            "prometheus_queries",
+            "Queries sent to every Prometheus, by what for",
             metrics.queries.clone(),
         );
         r.register(
             "prometheus_queries_failed",
-            "Queries that failed since the start",
+            "Queries that failed, by why",
             metrics.query_failures.clone(),
         );
         r.register(
             "signals",
-            "Signals that are watched",
+            "Signals that are watched, by state",
             metrics.signals.clone(),
         );
         Self {
