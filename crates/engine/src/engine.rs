@@ -39,6 +39,7 @@ pub struct Engine {
     memories: BTreeMap<String, Memory>,
     events: Expected,
     state: Arc<State>,
+    puts_off_fits: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -75,6 +76,7 @@ impl Engine {
             ledgers: BTreeMap::new(),
             memories: BTreeMap::new(),
             events: Expected::default(),
+            puts_off_fits: false,
             state: Arc::default(),
         }
     }
@@ -106,6 +108,7 @@ impl Engine {
             memories: snapshot.memories,
             events: Expected::default(),
             state: Arc::new(snapshot.state),
+            puts_off_fits: false,
         })
     }
 
@@ -125,6 +128,24 @@ impl Engine {
     pub fn calibration(&self, part: &str, signal: &str) -> Option<&Calibration> {
         let key = (part.to_owned(), signal.to_owned());
         self.forecasters.get(&key).map(Forecaster::calibration)
+    }
+
+    /// Whether fits that are due wait: a fit takes many times as long as all the rest of an evaluation. Meanwhile the
+    /// model before is used, and none where there was none. What is put off is done by an evaluation that may.
+    pub fn put_off_fits(&mut self, put_off: bool) {
+        self.puts_off_fits = put_off;
+    }
+
+    /// Whether the last evaluation would have fitted a model, had it been allowed to.
+    #[must_use]
+    pub fn owes_fits(&self) -> bool {
+        self.forecasters.values().any(Forecaster::is_put_off)
+    }
+
+    /// Whether every forecast of the last evaluation rests on a model.
+    #[must_use]
+    pub fn is_fitted(&self) -> bool {
+        self.forecasters.values().all(Forecaster::is_fitted)
     }
 
     /// A scheduled evaluation: decides, and remembers.
@@ -244,6 +265,7 @@ impl Engine {
             levels: asked.levels,
             peaks: asked.peaks,
             refit,
+            may_fit: !self.puts_off_fits,
         });
         let mut forecast = context::forecast(seen, asked.actions, made);
         let events = &self.settings.events;

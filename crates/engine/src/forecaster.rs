@@ -32,13 +32,25 @@ pub(crate) struct Forecaster {
     issued: Vec<Issued>,
     /// When it was last asked.
     asked: i64,
+    /// A fit was due, and not allowed.
+    #[serde(skip)]
+    put_off: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Fitted {
     kept: Kept,
     at: i64,
+    /// Length of the history that it was fitted to.
+    bins: usize,
     peaks: Vec<PeakWindow>,
+}
+
+impl Fitted {
+    /// Whether it answers other questions, or needs history that is gone.
+    fn does_not_fit(&self, question: &Question<'_>) -> bool {
+        self.peaks != question.peaks || self.kept.model().lost_bins(question.series) > 0
+    }
 }
 
 /// A model, with or without what its predictions need of history.
@@ -106,6 +118,8 @@ pub(crate) struct Question<'a> {
     pub(crate) levels: Vec<f64>,
     pub(crate) peaks: Vec<PeakWindow>,
     pub(crate) refit: Refit,
+    /// Whether it may be fitted now if that is due.
+    pub(crate) may_fit: bool,
 }
 
 impl Forecaster {
@@ -122,7 +136,9 @@ impl Forecaster {
         };
         let (series, latest) = (question.series, question.latest);
         let mut forecast = kept.predict(series, latest, &request, &self.calibration);
-        self.issue(&forecast);
+        if self.is_fitted() {
+            self.issue(&forecast);
+        }
         let model = kept.model();
         let doubts = self.gate.doubts(question.now, series, model);
         forecast.reliable = doubts.is_empty();
@@ -142,6 +158,16 @@ impl Forecaster {
         &self.calibration
     }
 
+    /// Whether a fit is due that was not allowed.
+    pub(crate) fn is_put_off(&self) -> bool {
+        self.put_off
+    }
+
+    /// Whether what it says rests on a model.
+    pub(crate) fn is_fitted(&self) -> bool {
+        self.fitted.is_some()
+    }
+
     /// When it was last asked, in Unix seconds.
     pub(crate) fn asked(&self) -> i64 {
         self.asked
@@ -151,13 +177,20 @@ impl Forecaster {
         let (now, refit) = (question.now, question.refit);
         let due = |fitted: &Fitted| {
             let model = fitted.kept.model();
-            fitted.peaks != question.peaks
+            fitted.does_not_fit(question)
                 || refit.due(fitted.at, now)
-                || model.lost_bins(question.series) > 0
+                // A young series is worth a new fit often, an old one seldom.
+                || question.series.values.len() >= 2 * fitted.bins.max(1)
                 || (now - fitted.at >= REFIT_MIN_SECONDS.min(refit.every)
                     && model.refit_due(now, &self.calibration).is_some())
         };
-        if let Some(fitted) = self.fitted.as_ref().filter(|fitted| !due(fitted)) {
+        let usable = self.fitted.as_ref().filter(|fitted| !due(fitted));
+        self.put_off = usable.is_none() && !question.may_fit;
+        let usable = usable.or_else(|| {
+            let old = self.fitted.as_ref().filter(|_| self.put_off);
+            old.filter(|fitted| !fitted.does_not_fit(question))
+        });
+        if let Some(fitted) = usable {
             return fitted.kept.clone();
         }
         let config = Config {
@@ -165,6 +198,14 @@ impl Forecaster {
             head: refit.every.clamp(HEAD_SECONDS.0, HEAD_SECONDS.1),
             ..Config::default()
         };
+        if self.put_off {
+            self.fitted = None;
+            let nothing = Series {
+                values: Vec::new(),
+                ..*question.series
+            };
+            return Kept::Model(Arc::new(fit(&nothing, question.calendar, &config)));
+        }
         let model = Arc::new(fit(question.series, question.calendar, &config));
         let kept = match refit.crowd {
             Crowd::Few => Kept::Unfolded(Arc::new(Unfolded::new(model, question.series))),
@@ -173,6 +214,7 @@ impl Forecaster {
         self.fitted = Some(Fitted {
             kept: kept.clone(),
             at: now,
+            bins: question.series.values.len(),
             peaks: question.peaks.clone(),
         });
         kept

@@ -26,6 +26,7 @@ use crate::shared::{Indexes, Shared};
 use crate::sources::{OperatorSource, Sources};
 use crate::status::Drifts;
 use crate::store::Store;
+use crate::tally::Tally;
 use crate::target::Targets;
 use crate::wakes::Wakes;
 use crate::{keeper, supervisor};
@@ -156,6 +157,7 @@ impl Operator {
             slots: Slots::new(config.shrinking_max),
             drifts: Drifts::default(),
             evaluations: Arc::new(Semaphore::new(config.evaluations_max.max(1))),
+            fits: Arc::new(Semaphore::new((config.evaluations_max / 2).max(1))),
             recorder: Recorder::new(client.clone(), reporter),
             publisher: Publisher::new(hub),
             store,
@@ -262,6 +264,7 @@ impl Scope {
 async fn oversee(shared: Arc<Shared>, stop: CancellationToken) {
     const EVERY: Duration = Duration::from_secs(2);
     let mut was_leader = None;
+    let mut tally = Tally::default();
     loop {
         let waits = shared
             .indexes
@@ -274,30 +277,7 @@ async fn oversee(shared: Arc<Shared>, stop: CancellationToken) {
             // What was decided while another replica wrote is written now.
             shared.wakes.all();
         }
-        let mut sums = (0, 0, 0);
-        for (_, made) in shared.sources.all() {
-            let stats = made.collector.stats();
-            sums.0 += stats.live_queries + stats.refresh_queries + stats.backfill_queries;
-            sums.1 += stats.failures.iter().map(|(_, count)| count).sum::<u64>();
-            let signals = stats.signals;
-            sums.2 += signals.waiting
-                + signals.backfilling
-                + signals.fresh
-                + signals.no_data
-                + signals.failing;
-        }
-        shared
-            .metrics
-            .queries
-            .set(i64::try_from(sums.0).unwrap_or(i64::MAX));
-        shared
-            .metrics
-            .query_failures
-            .set(i64::try_from(sums.1).unwrap_or(i64::MAX));
-        shared
-            .metrics
-            .signals
-            .set(i64::try_from(sums.2).unwrap_or(i64::MAX));
+        tally.count(&shared.metrics, &shared.sources.all());
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}

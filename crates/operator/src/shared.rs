@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) drifts: Drifts,
     /// Evaluations at the same time.
     pub(crate) evaluations: Arc<Semaphore>,
+    /// Evaluations at the same time that fit models as well; fewer, so that others need not wait for them.
+    pub(crate) fits: Arc<Semaphore>,
     /// Events.
     pub(crate) recorder: Recorder,
     /// The HTTP API.

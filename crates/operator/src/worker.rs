@@ -7,11 +7,13 @@
 
 mod act;
 mod decide;
+mod learning;
 mod memory;
 mod mode;
 mod report;
 mod resolve;
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ use foreshard_engine::Outcome;
 use kube::ResourceExt as _;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, PollSemaphore};
 
 use crate::index::Key;
 use crate::metrics::{PolicyLabels, ReasonLabels};
@@ -30,6 +32,7 @@ use crate::publish::Expected;
 use crate::shared::{Shared, unix_now};
 use crate::status::Report;
 use crate::target::{Seen, TargetError};
+use learning::Learning;
 use memory::Memory;
 use mode::InForce;
 use resolve::Resolved;
@@ -40,6 +43,10 @@ const PASS_EVERY_MIN: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_secs(5);
 /// Between two looks while a signal's data is not ok.
 const BLIND: Duration = Duration::from_secs(15);
+/// Between two looks at most while the API server does not answer.
+const UNANSWERED_MAX: Duration = Duration::from_secs(60);
+/// So many looks without an answer are not worth a status: it would go the same way.
+const UNANSWERED_TOLD: u32 = 3;
 /// Share by which waits differ, so that a thousand policies do not wake together.
 const JITTER: f64 = 0.1;
 
@@ -56,6 +63,9 @@ pub(crate) struct Worker {
     outcome: Option<Outcome>,
     jitter: rand_pcg::Pcg32,
     saved: Instant,
+    learning: Learning,
+    /// Passes in a row in which the API server did not answer.
+    unanswered: u32,
 }
 
 /// What one pass learned.
@@ -68,6 +78,12 @@ struct Pass {
     in_force: InForce,
     recommendation: Option<String>,
     notes: Vec<String>,
+}
+
+/// How long to leave a server alone that did not answer so many times: twice as long each time.
+fn patience(unanswered: u32) -> Duration {
+    let longer = 2_u32.saturating_pow(unanswered.saturating_sub(1));
+    SOON.saturating_mul(longer).min(UNANSWERED_MAX)
 }
 
 impl Worker {
@@ -91,6 +107,8 @@ impl Worker {
             outcome: None,
             jitter: rand_pcg::Pcg32::seed_from_u64(seed),
             saved: Instant::now(),
+            learning: Learning::begun(unix_now()),
+            unanswered: 0,
             key,
             shared,
         }
@@ -99,6 +117,7 @@ impl Worker {
     /// Makes passes until `stop`, or until the policy is gone.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let bell = self.shared.wakes.bell(&self.key);
+        let mut turn = PollSemaphore::new(Arc::clone(&self.shared.fits));
         // A thousand policies that are created together do not ask for everything at once.
         let first = self.jitter.random_range(0..500);
         tokio::time::sleep(Duration::from_millis(first)).await;
@@ -106,11 +125,16 @@ impl Worker {
             let started = Instant::now();
             let Some(wait) = self.pass().await else { break };
             let next = started + self.spread(wait);
+            let wants_turn = self.learning.wants_turn();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 () = bell.notified() => {}
-                () = self.rises() => {}
+                // Samples come every few seconds: no reason to press a server that does not answer.
+                () = self.rises(), if self.unanswered == 0 => {}
+                permit = poll_fn(|context| turn.poll_acquire(context)), if wants_turn => {
+                    self.learning.turn(permit);
+                }
                 () = tokio::time::sleep_until(next) => {}
             }
             let earliest = started + PASS_EVERY_MIN;
@@ -133,6 +157,9 @@ impl Worker {
     }
 
     /// One pass; how long to wait for the next one. None: the policy is gone.
+    #[tracing::instrument(
+        level = "debug", name = "pass", skip_all, fields(namespace = self.key.0, policy = self.key.1)
+    )]
     async fn pass(&mut self) -> Option<Duration> {
         let object = self.shared.indexes.policies.get(&self.key.0, &self.key.1)?;
         let started = Instant::now();
@@ -147,6 +174,10 @@ impl Worker {
         let accepted = self.resolved.modules(&shared, &self.key, &policy).await;
         self.resolved.signals(&shared, &self.key.0, &policy).await;
         let read = shared.targets.read(&self.key.0, &policy.target).await;
+        self.count_answer(matches!(read, Err(TargetError::Unavailable(_))));
+        if (1..UNANSWERED_TOLD).contains(&self.unanswered) {
+            return Some(patience(self.unanswered));
+        }
         let now = unix_now();
         let seen = read.as_ref().ok().cloned();
         if let Some(seen) = &seen {
@@ -268,13 +299,24 @@ impl Worker {
         let under_way =
             self.memory.lead.open().is_some() || self.memory.breaker.open(pass.now).is_some();
         let waiting = self.outcome.is_none() || pass.seen.is_none();
+        if self.unanswered > 0 {
+            return patience(self.unanswered);
+        }
         if under_way || waiting {
             SOON.min(interval)
-        } else if self.is_blind() {
+        } else if self.is_blind() || self.learning.reads() {
             BLIND.min(interval)
         } else {
             interval
         }
+    }
+
+    fn count_answer(&mut self, missing: bool) {
+        self.unanswered = if missing {
+            self.unanswered.saturating_add(1)
+        } else {
+            0
+        };
     }
 
     fn spread(&mut self, wait: Duration) -> Duration {
@@ -412,4 +454,15 @@ fn shown(object: &ScalingPolicy) -> String {
         object.namespace().unwrap_or_default(),
         object.name_any()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_does_not_answer_is_asked_ever_less() {
+        let seconds = [1, 2, 3, 4, 5, 1_000].map(|times| patience(times).as_secs());
+        assert_eq!(seconds, [5, 10, 20, 40, 60, 60]);
+    }
 }

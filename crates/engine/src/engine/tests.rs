@@ -300,3 +300,55 @@ fn wider_bands_for_missing_history_are_told() {
         reasons(true)
     );
 }
+
+#[test]
+fn what_is_put_off_is_owed_and_made_up_for() {
+    let load = load();
+    let step = |engine: &mut Engine, now: i64| {
+        let observation = observation(&load, now, &[("", 600.0, 20)]);
+        let outcome = engine.step(&observation, &mut Median::new());
+        outcome.record.context.forecasts.clone()
+    };
+    let mut prompt = Engine::new(Settings::default());
+    let mut patient = prompt.clone();
+    patient.put_off_fits(true);
+    let blind = step(&mut patient, FROM);
+    assert!(patient.owes_fits() && !patient.is_fitted());
+    assert!(!blind[0].reliable, "{:?}", blind[0]);
+    patient.put_off_fits(false);
+    assert_eq!(step(&mut patient, FROM), step(&mut prompt, FROM));
+    assert!(patient.is_fitted() && !patient.owes_fits());
+    // What is due again only later is owed as well, and the old model is used meanwhile.
+    patient.put_off_fits(true);
+    let later = FROM + Settings::default().refit_every + STEP;
+    let old = step(&mut patient, later);
+    assert!(patient.owes_fits() && patient.is_fitted() && old[0].reliable);
+}
+
+#[test]
+fn a_young_history_is_fitted_again_when_it_has_doubled() {
+    let load = load();
+    let since = |start: i64| {
+        let skipped = ((start - load.start) / STEP) as usize;
+        Series {
+            start,
+            step: STEP,
+            values: load.values[skipped..].to_vec(),
+        }
+    };
+    let mut engine = Engine::new(Settings::default());
+    let mut reliable = |young: &Series, now: i64| {
+        let mut observation = observation(&load, now, &[("", 600.0, 20)]);
+        observation.signals[0].history = young;
+        let outcome = engine.step(&observation, &mut Median::new());
+        outcome.record.context.forecasts[0].reliable
+    };
+    assert!(
+        !reliable(&since(FROM - 7_200), FROM),
+        "two hours teach little"
+    );
+    assert!(
+        reliable(&since(load.start), FROM + STEP),
+        "the rest came a moment later"
+    );
+}

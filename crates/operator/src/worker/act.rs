@@ -24,6 +24,7 @@ const STUCK_SECONDS: f64 = 600.0;
 
 impl Worker {
     /// Records and carries out the decision.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn act(&mut self, pass: &mut Pass) {
         let (Some(outcome), Some(seen)) = (self.outcome.clone(), pass.seen.clone()) else {
             return;
@@ -148,6 +149,14 @@ impl Worker {
         approval: Option<&str>,
     ) -> Finding {
         let grows = count > seen.wanted;
+        if let Some(why) = self
+            .learning
+            .holds()
+            .filter(|_| !grows && approval.is_none())
+        {
+            let message = format!("{} to {count} replicas waits: {why}", seen.wanted);
+            return Finding::no(kind::ACTUATED, "Learning", message);
+        }
         let direction = if grows { "up" } else { "down" };
         let slot = format!("{}/{}", self.key.0, pass.policy.target.show());
         if !grows && !self.shared.slots.take(&slot, pass.now) {

@@ -6,6 +6,8 @@ use foreshard_api::condition::{Finding, kind};
 use foreshard_decide::contract::Quality;
 use foreshard_engine::{Engine, Observation, Outcome, Policies as _, SignalSeen};
 use foreshard_forecast::{Sample, Series};
+use foreshard_history::collector::State;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Pass, Worker, shown};
 use crate::future;
@@ -31,10 +33,13 @@ struct Job {
     recent: Vec<foreshard_decide::contract::PastChange>,
     now: i64,
     next: i64,
+    /// Held as long as models are fitted; without it none is.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Worker {
     /// Decides, if the target could be read.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn decide(&mut self, pass: &mut Pass) {
         let Some(seen) = pass.seen.clone() else {
             self.outcome = None;
@@ -55,7 +60,14 @@ impl Worker {
             .breaker
             .open(pass.now)
             .map(|(until, why)| (until, why.to_owned()));
+        let reads = self.resolved.signals.iter().flatten().any(|watched| {
+            matches!(
+                watched.watch.state(),
+                State::Waiting | State::Backfilling { .. }
+            )
+        });
         let job = Job {
+            turn: self.learning.may_fit(pass.now, reads),
             engine,
             bound: self
                 .resolved
@@ -83,6 +95,8 @@ impl Worker {
         });
         match step.await {
             Ok((engine, outcome)) => {
+                self.learning
+                    .learned(engine.owes_fits(), engine.is_fitted());
                 self.memory.engine = Some(engine);
                 pass.findings.extend(findings(
                     &outcome,
@@ -202,7 +216,9 @@ impl Job {
             recent,
             now,
             next,
+            turn,
         } = self;
+        engine.put_off_fits(turn.is_none());
         let told = signals.iter().map(|it| SignalSeen {
             name: &it.name,
             part: PART,

@@ -22,6 +22,7 @@ const PERMANENT: [&str; 3] = ["ScaleSubresourceMissing", "ConfigRefused", "Query
 
 impl Worker {
     /// Tells everybody.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn report(&mut self, pass: Pass) {
         let Pass {
             object,
@@ -61,7 +62,11 @@ impl Worker {
             peak: outcome
                 .as_ref()
                 .and_then(|it| peak(it, &policy.signals[0].unit)),
-            skill: forecast.as_ref().map(|it| it.skill),
+            // Of no model there is none.
+            skill: forecast
+                .as_ref()
+                .filter(|_| self.memory.engine.as_ref().is_some_and(|it| it.is_fitted()))
+                .map(|it| it.skill),
             demoted: forecast.as_ref().is_some_and(|it| !it.acted),
             lead_seconds: (lead.observations >= 3).then_some(lead.p90),
             shadow: Some(self.memory.shadow.score_now()),
