@@ -12,12 +12,15 @@ use k8s_openapi::api::autoscaling::v1::Scale;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::error::{chain, refusal};
 
 /// One request to the API server.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Calls of this process to the API server at once, apart from watches and the lease.
+static CALLS: Semaphore = Semaphore::const_new(16);
 /// How long a kind that is not there is believed to be not there.
 const UNKNOWN_KIND: Duration = Duration::from_secs(30);
 /// Kinds whose count is where everybody knows, and that tell how many are ready.
@@ -110,6 +113,7 @@ impl Targets {
     ///
     /// # Errors
     /// When it cannot be read, or has no `/scale`.
+    #[tracing::instrument(level = "debug", name = "read target", skip_all)]
     pub(crate) async fn read(
         &self,
         namespace: &str,
@@ -158,6 +162,7 @@ impl Targets {
     ///
     /// # Errors
     /// [`TargetError::Conflict`] when it is not; else when it cannot be written.
+    #[tracing::instrument(level = "debug", name = "write scale", skip_all)]
     pub(crate) async fn scale(
         &self,
         namespace: &str,
@@ -255,8 +260,11 @@ impl Targets {
     }
 }
 
-/// A call that ends in time.
+/// A call that ends in time. Calls wait for their turn before their time begins, so that an API server that has become
+/// slow is asked less instead of more.
 pub(crate) async fn in_time<T>(call: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+    // It is never closed.
+    let _turn = CALLS.acquire().await;
     match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
         Ok(result) => result,
         Err(_) => Err(kube::Error::Service(
