@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use crate::error::chain;
 
 /// How long a claim holds without being renewed.
-pub(crate) const DURATION: Duration = Duration::from_secs(15);
+pub(crate) const DURATION: Duration = Duration::from_secs(12);
 /// After so long without a renewal the holder stops writing.
-pub(crate) const RENEW_DEADLINE: Duration = Duration::from_secs(10);
-/// Between two renewals: ten writes a minute.
-const RENEW_EVERY: Duration = Duration::from_secs(6);
+pub(crate) const RENEW_DEADLINE: Duration = Duration::from_secs(9);
+/// Between two renewals: twelve writes a minute.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// Between two looks of those who wait.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 /// One request.
