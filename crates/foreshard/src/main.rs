@@ -5,6 +5,7 @@ mod bound;
 mod cmd;
 mod output;
 mod reading;
+mod telemetry;
 mod zone;
 
 use std::io::{self, IsTerminal as _};
@@ -12,9 +13,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use foreshard_policy::jail;
-use tracing_subscriber::EnvFilter;
 
 use output::Format;
+use telemetry::{LogFormat, Telemetry};
 
 /// Keeps Vitess, and anything else with a scale, ahead of its load.
 ///
@@ -79,8 +80,9 @@ fn main() -> ExitCode {
     }
     output::end_quietly_on_closed_pipe();
     let cli = Cli::parse();
-    log_to_stderr(&cli.command);
-    run(cli).unwrap_or_else(|error| output::fail(&error))
+    let started = telemetry::start(telemetry(&cli.command));
+    let result = started.and_then(|_flushes_at_the_end| run(cli));
+    result.unwrap_or_else(|error| output::fail(&error))
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -109,17 +111,14 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Warnings (of an operator, what it does as well), or what `RUST_LOG` asks for; never on standard output, which belongs
-/// to results.
-fn log_to_stderr(command: &Command) {
-    let usual = match command {
-        Command::Operator(_) => "info",
-        _ => "warn",
-    };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
+/// Of an operator, what it does; else warnings. `RUST_LOG` asks for more or less.
+fn telemetry(command: &Command) -> Telemetry<'_> {
+    match command {
+        Command::Operator(args) => args.telemetry(),
+        _ => Telemetry {
+            usual: "warn",
+            format: LogFormat::Text,
+            otlp_endpoint: None,
+        },
+    }
 }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backtest::parse;
 use crate::bound;
+use crate::telemetry::{LogFormat, Telemetry};
 
 const EXAMPLES: &str = "\
 What it does:
@@ -100,6 +101,26 @@ pub(crate) struct Args {
     /// Where modules too large for the cluster are kept: `s3://BUCKET/PREFIX` or `file:///SHARED/FOLDER`.
     #[arg(long, value_name = "URL")]
     module_store: Option<String>,
+    /// Where traces go: base address of a collector of OpenTelemetry, by OTLP over HTTP, such as
+    /// `http://otel-collector:4318` [default: nowhere].
+    ///
+    /// `OTEL_TRACES_SAMPLER` and its `_ARG` say how many, `OTEL_SERVICE_NAME` under which name,
+    /// `OTEL_EXPORTER_OTLP_HEADERS` with which headers.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    otlp_endpoint: Option<String>,
+    /// How logs look.
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+impl Args {
+    pub(crate) fn telemetry(&self) -> Telemetry<'_> {
+        Telemetry {
+            usual: "info",
+            format: self.log_format,
+            otlp_endpoint: self.otlp_endpoint.as_deref(),
+        }
+    }
 }
 
 /// Groups of controllers.

@@ -119,6 +119,7 @@ impl Http {
         })
     }
 
+    #[tracing::instrument(level = "debug", name = "prometheus query", skip_all, fields(url = %self.url))]
     async fn exchange(&self, ask: Ask) -> Result<Reply, Fault> {
         let milliseconds = self.timeout.as_millis() as i64;
         let by_get = ask.promql.len() <= GET_BYTES_MAX;
