@@ -1,4 +1,4 @@
-//! A recorded load, played live: what a Prometheus scrapes as if it happened now.
+//! A load that a test makes up or a recorded one, played live: what a Prometheus scrapes as if it happened now.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 /// A scraper that has not asked after this will not.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A gauge on loopback that takes one value of a trace after another. Once the trace has ended, or while it has a gap
-/// (NaN), the gauge is absent. It ends with this value.
+/// Metrics on loopback. It ends with this value.
 #[derive(Debug)]
 pub struct Exporter {
     address: SocketAddr,
@@ -19,29 +18,34 @@ pub struct Exporter {
     server: Option<JoinHandle<()>>,
 }
 
-/// What is played, and since when.
+/// A trace, as a gauge.
 struct Playing {
     name: String,
     values: Vec<f64>,
     step: Duration,
-    begun: Instant,
 }
 
 impl Exporter {
-    /// Plays `values` from now on, each for `step`, under a metric's name such as `load`.
+    /// Plays `values` from now on, each for `step`, under a metric's name such as `load`. Once they have ended, and while
+    /// there is a gap (NaN), the gauge is absent.
     ///
     /// # Errors
     /// No port or no thread.
     pub fn start(name: &str, values: Vec<f64>, step: Duration) -> io::Result<Self> {
+        let name = name.to_owned();
+        let playing = Playing { name, values, step };
+        Self::serve(move |elapsed| playing.page(elapsed))
+    }
+
+    /// Serves what `page` makes of the time since the start, in Prometheus's text format, one caller after the other.
+    ///
+    /// # Errors
+    /// No port or no thread.
+    pub fn serve(page: impl Fn(Duration) -> String + Send + 'static) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let stopped = Arc::new(AtomicBool::new(false));
-        let playing = Playing {
-            name: name.to_owned(),
-            values,
-            step,
-            begun: Instant::now(),
-        };
+        let begun = Instant::now();
         let told = Arc::clone(&stopped);
         let serve = move || {
             for stream in listener.incoming() {
@@ -49,7 +53,7 @@ impl Exporter {
                     return;
                 }
                 // A scraper that went away asks again.
-                let _ = stream.and_then(|stream| playing.answer(&stream));
+                let _ = stream.and_then(|stream| answer(&stream, || page(begun.elapsed())));
             }
         };
         let server = thread::Builder::new()
@@ -81,33 +85,34 @@ impl Drop for Exporter {
 }
 
 impl Playing {
-    fn now(&self) -> Option<f64> {
-        let place = self.begun.elapsed().as_secs_f64() / self.step.as_secs_f64();
+    fn at(&self, elapsed: Duration) -> Option<f64> {
+        let place = elapsed.as_secs_f64() / self.step.as_secs_f64();
         let value = self.values.get(place as usize)?;
         value.is_finite().then_some(*value)
     }
 
-    /// Whatever is asked for, the answer is the gauge in Prometheus's text format.
-    fn answer(&self, stream: &TcpStream) -> io::Result<()> {
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.set_write_timeout(Some(TIMEOUT))?;
-        for line in BufReader::new(stream).lines() {
-            if line?.is_empty() {
-                break;
-            }
-        }
+    fn page(&self, elapsed: Duration) -> String {
         let name = &self.name;
-        let mut body = format!("# TYPE {name} gauge\n");
-        if let Some(value) = self.now() {
-            body.push_str(&format!("{name} {value}\n"));
-        }
-        let mut stream = stream;
-        write!(
-            stream,
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        )
+        let value = self.at(elapsed).map(|value| format!("{name} {value}\n"));
+        format!("# TYPE {name} gauge\n{}", value.unwrap_or_default())
     }
+}
+
+/// Whatever is asked for, the answer is the page.
+fn answer(mut stream: &TcpStream, page: impl FnOnce() -> String) -> io::Result<()> {
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    for line in BufReader::new(stream).lines() {
+        if line?.is_empty() {
+            break;
+        }
+    }
+    let body = page();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 #[cfg(test)]
@@ -122,14 +127,13 @@ mod tests {
         let api = Api::plain(format!("http://{}", exporter.address()));
         assert_eq!(api.text("/metrics").unwrap(), "# TYPE load gauge\nload 1\n");
         // In the first value, in the gap, and beyond the end.
-        for (begun_ms, seen) in [(0, Some(1.0)), (30_500, None), (65_000, None)] {
+        for (elapsed_ms, seen) in [(0, Some(1.0)), (30_500, None), (65_000, None)] {
             let playing = Playing {
                 name: "load".to_owned(),
                 values: vec![1.0, f64::NAN],
                 step: Duration::from_secs(30),
-                begun: Instant::now() - Duration::from_millis(begun_ms),
             };
-            assert_eq!(playing.now(), seen);
+            assert_eq!(playing.at(Duration::from_millis(elapsed_ms)), seen);
         }
     }
 }

@@ -24,6 +24,9 @@ const RETENTION_DAYS_MIN: u64 = 60;
 /// About ten times what 28 days of 20 series take.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// A tenth of what promtool stores in a second.
+const SAMPLES_PER_SECOND: usize = 50_000;
+
 const DAY_SECONDS: u64 = 86_400;
 
 /// One series to be remembered.
@@ -207,7 +210,9 @@ fn backfill(
     let fill = PartSpec::new("promtool", promtool)
         .args(["tsdb", "create-blocks-from", "openmetrics", BLOCK])
         .args(paths);
-    bed.run(fill, LIMIT)?;
+    let samples: usize = history.iter().map(|series| series.samples.len()).sum();
+    let longer = Duration::from_secs((samples / SAMPLES_PER_SECOND) as u64);
+    bed.run(fill, LIMIT + longer)?;
     fs::remove_file(&text).map_err(BedError::file(&text))?;
     Ok(())
 }

@@ -8,6 +8,8 @@ use anyhow::{Context as _, ensure};
 
 use crate::{demo, shell};
 
+mod crowd;
+
 /// The traces that a figure is made from.
 #[derive(Clone, Copy, Debug)]
 enum Traces {
@@ -88,6 +90,12 @@ const TIMES: &[(&str, &str)] = &[
 const HOURLY: &[&str] = &["ms_api", "ms_purchase"];
 const HALF_HOURLY: &[&str] = &["nab_nyc"];
 
+/// Names a binary to be measured instead of one that is built now.
+const BINARY_VARIABLE: &str = "FORESHARD_BINARY";
+
+/// The figure of many policies on a real control plane.
+const CROWD: &str = "crowd";
+
 /// Runs the figures whose name contains `filter`, all without one.
 pub(crate) fn run(filter: Option<&str>) -> anyhow::Result<()> {
     let wanted = |name: &str| filter.is_none_or(|part| name.contains(part));
@@ -101,13 +109,17 @@ pub(crate) fn run(filter: Option<&str>) -> anyhow::Result<()> {
             .iter()
             .map(|figure| figure.name)
             .chain(TIMES.iter().map(|(name, _)| *name))
+            .chain([CROWD])
     };
     ensure!(
-        !figures.is_empty() || !times.is_empty(),
+        !figures.is_empty() || !times.is_empty() || wanted(CROWD),
         "no figure has such a name; there are {}",
         names().collect::<Vec<_>>().join(", ")
     );
-    let foreshard = demo::build_release()?;
+    let foreshard = match std::env::var_os(BINARY_VARIABLE) {
+        Some(binary) => PathBuf::from(binary),
+        None => demo::build_release()?,
+    };
     for figure in figures {
         let begun = begin(figure.name, figure.shows);
         let mut command = shell::program(&foreshard, figure.args);
@@ -124,6 +136,14 @@ pub(crate) fn run(filter: Option<&str>) -> anyhow::Result<()> {
         let begun = begin(name, "milliseconds, by criterion");
         shell::run(&mut shell::cargo(["bench", "--package", package]))?;
         end(name, begun);
+    }
+    if wanted(CROWD) {
+        let begun = begin(
+            CROWD,
+            "1,000 ScalingPolicies of 3 signals on a real control plane",
+        );
+        crowd::run(&foreshard)?;
+        end(CROWD, begun);
     }
     Ok(())
 }

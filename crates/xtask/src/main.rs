@@ -64,6 +64,8 @@ enum Task {
     /// Run the node lane: tests on a real Kubernetes node and a real Vitess (some need root).
     E2e(e2e::Args),
     /// Run the commands behind the README's figures.
+    ///
+    /// FORESHARD_BINARY names a binary to be measured instead of the release binary, which is built first.
     Bench {
         /// Only those whose name contains this.
         name: Option<String>,

@@ -291,6 +291,9 @@ pub(super) fn kube_controller_manager(
             "--allocate-node-cidrs=true".to_owned(),
             format!("--cluster-cidr={}", layout.cluster.pods),
             format!("--service-cluster-ip-range={}", layout.cluster.services),
+            // The defaults, 20 and 30, keep tests waiting.
+            "--kube-api-qps=200".to_owned(),
+            "--kube-api-burst=400".to_owned(),
         ])
         .grace(AT_ONCE))
 }
