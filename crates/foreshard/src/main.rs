@@ -3,7 +3,6 @@
 
 mod bound;
 mod cmd;
-mod output;
 mod reading;
 mod telemetry;
 mod zone;
@@ -12,6 +11,7 @@ use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use foreshard_cli::output;
 use foreshard_policy::jail;
 
 use output::Format;
@@ -29,7 +29,7 @@ use telemetry::{LogFormat, Telemetry};
     propagate_version = true,
     arg_required_else_help = true
 )]
-#[command(before_long_help = EXAMPLES, after_help = output::EXIT_CODES_HELP)]
+#[command(before_long_help = EXAMPLES, after_help = EXIT_CODES)]
 struct Cli {
     /// How results are printed: `table` for people, `json` for programs [default: table; `forecast` prints json unless
     /// in a terminal].
@@ -66,6 +66,15 @@ First steps:
       the next day, and the highest load that an action must cover
   foreshard policy check mine.wasm
       what a policy of yours imports, needs and costs";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  it failed: a file, a server or a limit; the message says which and what to do
+  2  the command line is wrong
+  3  it ran, and what was checked is not good: a policy refused, a fixture whose verdict differs
+
+Results go to standard output, everything else to standard error. RUST_LOG=debug shows what goes on inside.";
 
 const COMPLETION_HELP: &str = "\
 Install it for good:

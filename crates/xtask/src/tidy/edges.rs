@@ -25,6 +25,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("foreshard-policy", &["foreshard-decide"]),
     ("foreshard-vtctld", &[]),
     ("foreshard-builtin", &[]),
+    ("foreshard-cli", &[]),
     (
         "foreshard-server",
         &[
@@ -58,6 +59,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "foreshard-api",
             "foreshard-builtin",
+            "foreshard-cli",
             "foreshard-decide",
             "foreshard-engine",
             "foreshard-forecast",
@@ -68,6 +70,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "foreshard-sim",
         ],
     ),
+    // The plugin of kubectl stays small: objects, and nothing that decides.
+    ("kubectl-foreshard", &["foreshard-api", "foreshard-cli"]),
     // Development only.
     ("foreshard-testbed", &["foreshard-vtctld"]),
     ("xtask", &["foreshard-api", "foreshard-testbed"]),

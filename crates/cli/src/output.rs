@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Format {
+pub enum Format {
     /// For people.
     #[default]
     Table,
@@ -15,21 +15,14 @@ pub(crate) enum Format {
     Json,
 }
 
-/// What each exit code means, for `--help`.
-pub(crate) const EXIT_CODES_HELP: &str = "\
-Exit codes:
-  0  done
-  1  it failed: a file, a server or a limit; the message says which and what to do
-  2  the command line is wrong
-  3  it ran, and what was checked is not good: a policy refused, a fixture whose verdict differs
+/// Exit code: it ran, and what was checked or asked for is not good.
+pub const NOT_GOOD: u8 = 3;
 
-Results go to standard output, everything else to standard error. RUST_LOG=debug shows what goes on inside.";
-
-/// What was checked is not good.
-pub(crate) const NOT_GOOD: u8 = 3;
-
-/// Prints one document.
-pub(crate) fn json(document: &impl Serialize) -> anyhow::Result<()> {
+/// Prints one document as JSON.
+///
+/// # Errors
+/// Standard output cannot be written to.
+pub fn json(document: &impl Serialize) -> anyhow::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     serde_json::to_writer_pretty(&mut out, document)?;
     writeln!(out)?;
@@ -37,20 +30,24 @@ pub(crate) fn json(document: &impl Serialize) -> anyhow::Result<()> {
 }
 
 /// Prints text for people.
-pub(crate) fn text(text: &str) -> anyhow::Result<()> {
+///
+/// # Errors
+/// Standard output cannot be written to.
+pub fn text(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
 }
 
 /// Whether standard output shows colors and wants them (<https://no-color.org>).
-pub(crate) fn colored() -> bool {
+#[must_use]
+pub fn colored() -> bool {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     io::stdout().is_terminal() && !unwanted
 }
 
 /// Prints an error with its causes and gives the exit code.
-pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
+pub fn fail(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
     }
@@ -71,7 +68,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// Makes `println!` into a closed pipe a quiet end, where it would otherwise be a panic.
-pub(crate) fn end_quietly_on_closed_pipe() {
+pub fn end_quietly_on_closed_pipe() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let message = panic.payload().downcast_ref::<String>();
