@@ -6,6 +6,10 @@ pub const PAUSED: &str = "foreshard.dev/paused";
 pub const POLICY: &str = "foreshard.dev/policy";
 /// On what holds a module's bytes: the module.
 pub const MODULE: &str = "foreshard.dev/policy-module";
+/// On what people have ordered, such as an override: who it was.
+pub const ORDERED_BY: &str = "foreshard.dev/ordered-by";
+/// On what people have ordered and has no field for it: why.
+pub const REASON: &str = "foreshard.dev/reason";
 /// Name of the ConfigMap in the operator's namespace that stops all acting while its key `paused` is `"true"`.
 pub const KILL_SWITCH: &str = "foreshard-kill-switch";
 

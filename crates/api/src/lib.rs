@@ -9,6 +9,7 @@
     reason = "it takes CEL rules and reasons of different fields for one another"
 )]
 
+pub mod adopt;
 pub mod annotation;
 pub mod condition;
 mod definitions;

@@ -64,6 +64,21 @@ pub struct PrometheusSourceSpec {
     pub queries_per_minute_max: i32,
 }
 
+impl PrometheusSourceSpec {
+    /// The defaults for everything else.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            timeout_seconds: timeout_seconds(),
+            authentication: None,
+            tls: None,
+            headers: Vec::new(),
+            queries_per_minute_max: queries_per_minute_max(),
+        }
+    }
+}
+
 fn timeout_seconds() -> i32 {
     10
 }
@@ -97,7 +112,7 @@ pub struct BasicAuth {
 }
 
 /// How the server is known.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.certificate) == has(self.key)").message("certificate and key come together").reason(Reason::FieldValueInvalid))]
 pub struct Tls {

@@ -76,6 +76,24 @@ pub struct ScalingPolicySpec {
     pub evaluation_interval_seconds: i32,
 }
 
+impl ScalingPolicySpec {
+    /// The defaults for everything else.
+    #[must_use]
+    pub fn new(target_ref: TargetRef, signals: Vec<Signal>, action: Action) -> Self {
+        Self {
+            target_ref,
+            signals,
+            policies: Vec::new(),
+            combine: Combine::default(),
+            actions: vec![action],
+            budget: Budget::default(),
+            schedules: Vec::new(),
+            time_zone: utc(),
+            evaluation_interval_seconds: evaluation_interval_seconds(),
+        }
+    }
+}
+
 fn utc() -> String {
     "UTC".to_owned()
 }
@@ -109,6 +127,26 @@ pub struct Signal {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 32))]
     pub unit: String,
+}
+
+impl Signal {
+    /// The defaults for everything else.
+    #[must_use]
+    pub fn new(
+        name: impl Into<String>,
+        query: impl Into<String>,
+        source_ref: SourceRef,
+        target_average_value: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            query: query.into(),
+            source_ref,
+            target_average_value: target_average_value.into(),
+            max_utilization: max_utilization(),
+            unit: String::new(),
+        }
+    }
 }
 
 fn max_utilization() -> i32 {
@@ -218,6 +256,22 @@ pub struct Action {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub windows: Vec<Window>,
+}
+
+impl Action {
+    /// A count between two bounds that is only recommended; the defaults for everything else.
+    #[must_use]
+    pub fn replicas(min: i32, max: i32) -> Self {
+        Self {
+            kind: ActionType::Replicas,
+            mode: Mode::Observe,
+            min,
+            max,
+            lead_time_seconds: lead_time_seconds(),
+            behavior: None,
+            windows: Vec::new(),
+        }
+    }
 }
 
 fn lead_time_seconds() -> i32 {

@@ -3,6 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use foreshard_api::{
+    annotation::ORDERED_BY,
     time,
     v1alpha1::{
         self, Approval as ApprovalSpec, ScalingOverride, ScalingOverrideSpec, ScalingPolicy,
@@ -19,8 +20,6 @@ use tokio::time::timeout;
 
 /// The field manager of what is written in somebody's name.
 const MANAGER: &str = "foreshard.dev/http-api";
-/// Who ordered an override.
-const ORDERED_BY: &str = "foreshard.dev/ordered-by";
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often an approval is tried anew when somebody else writes the same object.
 const ATTEMPTS_MAX: usize = 4;
