@@ -1,0 +1,204 @@
+//! `kubectl foreshard pause`.
+
+use std::collections::BTreeMap;
+
+use foreshard_api::annotation::{self, KILL_SWITCH};
+use foreshard_api::time::from_unix;
+use foreshard_api::v1alpha1::{Pause, ScalingOverride, ScalingOverrideSpec, ScalingPolicy};
+use foreshard_cli::time;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use crate::cluster::Cluster;
+use crate::kill_switch::{self, OPERATOR_NAMESPACE};
+use crate::print::{self, Format};
+use crate::trouble::Asked;
+use crate::{MANAGER, clock, found, usage};
+
+const EXAMPLES: &str = "\
+Three ways to stop, from the mildest:
+  --for SPAN  a ScalingOverride that ends by itself; forecasts and recommendations go on
+  --hold      the annotation foreshard.dev/paused on the policy, without an end
+  --all       the kill switch: nothing is carried out in the whole cluster, without an end
+Each is honoured within 10 s, and `kubectl foreshard resume` ends it.
+
+Examples:
+  Nothing is taken away while a migration runs:
+    kubectl foreshard pause web -n shop --for 2h --direction down --reason 'database migration'
+  Stop everything, now:
+    kubectl foreshard pause --all --reason 'incident 4711'";
+
+/// Leave targets alone: for a while, until told otherwise, or everything at once.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Policies.
+    #[arg(value_name = "POLICY", required_unless_present = "all")]
+    policies: Vec<String>,
+    /// For how long; another pause of the same policy takes its place.
+    #[arg(long = "for", value_name = "SPAN", value_parser = time::span)]
+    span: Option<i64>,
+    /// What is not done.
+    #[arg(long, value_enum, default_value = "both")]
+    direction: Direction,
+    /// Why, for explanations.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+    /// Until `resume`, in both directions.
+    #[arg(long, conflicts_with_all = ["span", "direction"])]
+    hold: bool,
+    /// Everything in the cluster, until `resume --all`.
+    #[arg(long, conflicts_with_all = ["policies", "span", "direction", "hold"])]
+    all: bool,
+    /// Where the operator runs, for --all.
+    #[arg(long, value_name = "NAMESPACE", default_value = OPERATOR_NAMESPACE)]
+    operator_namespace: String,
+}
+
+/// What is not done.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Direction {
+    /// Nothing is added.
+    Up,
+    /// Nothing is taken away.
+    Down,
+    /// Nothing is changed.
+    Both,
+}
+
+impl Direction {
+    fn pause(self) -> Pause {
+        match self {
+            Self::Up => Pause::ScaleUp,
+            Self::Down => Pause::ScaleDown,
+            Self::Both => Pause::Both,
+        }
+    }
+
+    fn means(self) -> &'static str {
+        match self {
+            Self::Up => "nothing is added",
+            Self::Down => "nothing is taken away",
+            Self::Both => "nothing is changed",
+        }
+    }
+}
+
+/// The labels by which `resume` finds what `pause` has made.
+pub(super) fn labels(policy: &str) -> BTreeMap<String, String> {
+    let ours = ("app.kubernetes.io/managed-by", MANAGER);
+    let labels = [ours, (annotation::POLICY, policy)];
+    labels
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
+}
+
+pub(crate) async fn run(args: &Args, cluster: &Cluster, format: Format) -> anyhow::Result<()> {
+    if !args.all && !args.hold && args.span.is_none() {
+        usage("say for how long: --for 2h ends by itself, --hold does not");
+    }
+    let user = cluster.user().await?;
+    if args.all {
+        return everything(args, cluster, &user, format).await;
+    }
+    for name in &args.policies {
+        found::policy(cluster, name).await?;
+    }
+    for name in &args.policies {
+        match args.span {
+            Some(span) => for_a_while(args, cluster, &user, name, span, format).await?,
+            None => hold(args, cluster, &user, name, format).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Who it was and why, on the object.
+fn annotations(user: &str, reason: &str) -> serde_json::Value {
+    let mut all = json!({ annotation::ORDERED_BY: user });
+    if !reason.is_empty() {
+        all[annotation::REASON] = reason.into();
+    }
+    all
+}
+
+async fn everything(
+    args: &Args,
+    cluster: &Cluster,
+    user: &str,
+    format: Format,
+) -> anyhow::Result<()> {
+    let namespace = &args.operator_namespace;
+    let annotations = annotations(user, &args.reason);
+    let written = kill_switch::set(cluster, namespace, annotations, MANAGER).await?;
+    print::show(&written, format, || {
+        format!(
+            "configmap/{KILL_SWITCH} set in {namespace}: nothing is carried out until `kubectl foreshard resume --all`\n"
+        )
+    })
+}
+
+async fn for_a_while(
+    args: &Args,
+    cluster: &Cluster,
+    user: &str,
+    policy: &str,
+    span: i64,
+    format: Format,
+) -> anyhow::Result<()> {
+    let now = clock::now();
+    let until = now.saturating_add(span);
+    let name = format!("{policy}-pause");
+    let spec = ScalingOverrideSpec {
+        policy_name: policy.to_owned(),
+        min_replicas: None,
+        max_replicas: None,
+        pause: args.direction.pause(),
+        expiry_time: from_unix(until),
+        reason: args.reason.clone(),
+    };
+    let mut object = ScalingOverride::new(&name, spec);
+    object.metadata.labels = Some(labels(policy));
+    object.metadata.annotations =
+        Some([(annotation::ORDERED_BY.to_owned(), user.to_owned())].into());
+    let overrides = cluster.all::<ScalingOverride>();
+    // A new pause takes the place of an old one.
+    let parameters = PatchParams::apply(MANAGER).force();
+    let patch = Patch::Apply(&object);
+    let asked = Asked::one("patch", "scalingoverrides", &name, &cluster.namespace);
+    let written = cluster
+        .ask(asked, overrides.patch(&name, &parameters, &patch))
+        .await?;
+    print::show(&written, format, || {
+        format!(
+            "scalingoverride/{name}: {} until {}; `kubectl foreshard resume {policy}` ends it\n",
+            args.direction.means(),
+            clock::both(until, now)
+        )
+    })
+}
+
+async fn hold(
+    args: &Args,
+    cluster: &Cluster,
+    user: &str,
+    policy: &str,
+    format: Format,
+) -> anyhow::Result<()> {
+    let mut annotations = annotations(user, &args.reason);
+    annotations[annotation::PAUSED] = "true".into();
+    let policies = cluster.all::<ScalingPolicy>();
+    let patch = json!({ "metadata": { "annotations": annotations } });
+    let parameters = PatchParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let asked = Asked::one("patch", "scalingpolicies", policy, &cluster.namespace);
+    let patch = Patch::Merge(&patch);
+    let written = cluster
+        .ask(asked, policies.patch(policy, &parameters, &patch))
+        .await?;
+    print::show(&written, format, || {
+        format!("scalingpolicy/{policy} held until `kubectl foreshard resume {policy}`\n")
+    })
+}

@@ -1,0 +1,292 @@
+//! One policy with all that is known of it.
+
+use std::fmt::Write as _;
+
+use foreshard_api::time::unix;
+use foreshard_api::v1alpha1::{
+    LoadEvent, Pause, ScalingOverride, ScalingPolicy, ScalingRecommendation,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt as _;
+
+use crate::print::table;
+use crate::{advice, clock};
+
+/// Newest recommendations that are shown.
+const RECOMMENDATIONS_MAX: usize = 5;
+
+/// What is known.
+pub(super) struct All<'a> {
+    pub(super) policy: &'a ScalingPolicy,
+    /// Those that have not ended.
+    pub(super) overrides: &'a [ScalingOverride],
+    pub(super) events: &'a [LoadEvent],
+    /// Newest first.
+    pub(super) recommendations: &'a [ScalingRecommendation],
+}
+
+/// All of it for people.
+pub(super) fn text(all: &All<'_>, now: i64) -> String {
+    let mut out = facts(all.policy, now);
+    let status = all.policy.status.clone().unwrap_or_default();
+    if status.conditions.is_empty() {
+        out +=
+            "\nNo operator has looked at it yet: is one there, and does it watch this namespace?\n";
+    } else {
+        out += &conditions(&status.conditions, now);
+    }
+    out += &orders(all, now);
+    out += &recommendations(all.recommendations, now);
+    out
+}
+
+fn facts(policy: &ScalingPolicy, now: i64) -> String {
+    let status = policy.status.clone().unwrap_or_default();
+    let spec = &policy.spec;
+    let count = |value: Option<i32>| value.map_or("unknown".to_owned(), |it| it.to_string());
+    let mut out = String::new();
+    let mut line = |name: &str, value: String| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "{name:<13} {value}");
+    };
+    let created = policy.metadata.creation_timestamp.as_ref();
+    let age = created.map_or(String::new(), |at| {
+        format!(", made {}", clock::relative(unix(at), now))
+    });
+    let namespace = policy.namespace().unwrap_or_default();
+    line(
+        "Policy:",
+        format!("{} in {namespace}{age}", policy.name_any()),
+    );
+    line("Target:", spec.target_ref.show());
+    if let Some(action) = spec.actions.first() {
+        let mode = status.mode.clone();
+        line(
+            "Mode:",
+            mode.unwrap_or_else(|| action.mode.name().to_owned()),
+        );
+        let bounds = format!("between {} and {}", action.min, action.max);
+        let (current, wanted) = (
+            count(status.current_replicas),
+            count(status.recommended_replicas),
+        );
+        line(
+            "Replicas:",
+            format!("{current} now, {wanted} recommended, {bounds}"),
+        );
+        let lead = match status.observed_lead_time_seconds {
+            Some(seconds) => format!("{seconds} s observed from an order to its effect"),
+            None => format!("{} s assumed, not observed yet", action.lead_time_seconds),
+        };
+        line("Lead time:", lead);
+    }
+    if let Some(peak) = &status.forecast_peak {
+        let when = status.forecast_peak_time.as_ref();
+        let when = when.map_or(String::new(), |at| {
+            format!(" at {}", clock::both(unix(at), now))
+        });
+        line("Peak:", format!("{peak}{when}"));
+    }
+    if let Some(skill) = &status.forecast_skill {
+        let meaning = match skill.as_str() {
+            "demoted" => {
+                "demoted: it has not beaten \"as a week ago\", and does not act".to_owned()
+            }
+            skill => format!("{skill} less error than \"as a week ago\""),
+        };
+        line("Forecast:", meaning);
+    }
+    if let Some(score) = &status.shadow_score {
+        line(
+            "If followed:",
+            format!("{} ({} h scored)", score.summary, score.hours),
+        );
+    }
+    if let Some(at) = &status.last_scale_time {
+        line("Last scaled:", clock::both(unix(at), now));
+    }
+    out
+}
+
+fn conditions(all: &[Condition], now: i64) -> String {
+    let rows = all.iter().map(|it| {
+        vec![
+            it.type_.clone(),
+            it.status.clone(),
+            it.reason.clone(),
+            clock::span(now - unix(&it.last_transition_time)),
+            it.message.replace('\n', " "),
+        ]
+    });
+    let header = ["CONDITION", "STATUS", "REASON", "FOR", "MESSAGE"];
+    let mut out = "\n".to_owned() + &table("", &header, rows.collect());
+    let mut told = Vec::new();
+    for it in all
+        .iter()
+        .filter(|it| it.status != "True" || it.type_ == "Stalled")
+    {
+        if let Some(advice) = advice::of(&it.reason).filter(|_| !told.contains(&&it.reason)) {
+            if told.is_empty() {
+                out += "\nWhat to do:\n";
+            }
+            told.push(&it.reason);
+            let _ = writeln!(out, "  {}: {advice}", it.reason);
+        }
+    }
+    out
+}
+
+fn orders(all: &All<'_>, now: i64) -> String {
+    let overrides = all.overrides.iter().map(|it| {
+        let until = clock::both(unix(&it.spec.expiry_time), now);
+        let line = format!("override {} until {until}: {}", it.name_any(), means(it));
+        line + &reason(&it.spec.reason)
+    });
+    let events = all.events.iter().map(|it| {
+        let (start, end) = (unix(&it.spec.start_time), unix(&it.spec.end_time));
+        let line = format!(
+            "event {} from {} to {}: {} % of the load",
+            it.name_any(),
+            clock::both(start, now),
+            clock::utc(end),
+            it.spec.factor_percent
+        );
+        line + &reason(&it.spec.reason)
+    });
+    let lines: Vec<String> = overrides
+        .chain(events)
+        .map(|it| format!("  {it}\n"))
+        .collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    "\nWhat people have said:\n".to_owned() + &lines.concat()
+}
+
+fn reason(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!(" ({text})")
+    }
+}
+
+/// What an override orders.
+fn means(order: &ScalingOverride) -> String {
+    let spec = &order.spec;
+    let pause = match spec.pause {
+        Pause::None => None,
+        Pause::ScaleUp => Some("nothing is added".to_owned()),
+        Pause::ScaleDown => Some("nothing is taken away".to_owned()),
+        Pause::Both => Some("nothing is changed".to_owned()),
+    };
+    let floor = spec
+        .min_replicas
+        .map(|count| format!("at least {count} replicas"));
+    let ceiling = spec
+        .max_replicas
+        .map(|count| format!("at most {count} replicas"));
+    let said: Vec<String> = [floor, ceiling, pause].into_iter().flatten().collect();
+    said.join(", ")
+}
+
+fn recommendations(all: &[ScalingRecommendation], now: i64) -> String {
+    if all.is_empty() {
+        return "\nNo recommendations: nothing was to be changed.\n".to_owned();
+    }
+    let rows = all.iter().take(RECOMMENDATIONS_MAX).map(|it| {
+        let step = it.spec.plan.first();
+        let state = it.status.as_ref().and_then(|status| status.state.clone());
+        let expiry = unix(&it.spec.expiry_time);
+        let state =
+            state.unwrap_or_else(|| if expiry <= now { "Expired" } else { "Pending" }.to_owned());
+        let approved = it.spec.approval.as_ref();
+        vec![
+            it.name_any(),
+            clock::span(now - unix(&it.spec.issued_time)),
+            step.map_or(String::new(), |step| {
+                format!("{} to {}", step.from, step.to)
+            }),
+            state,
+            approved.map_or("-".to_owned(), |it| it.user.clone()),
+            it.spec.explanation.summary.replace('\n', " "),
+        ]
+    });
+    let header = [
+        "RECOMMENDATION",
+        "AGE",
+        "REPLICAS",
+        "STATE",
+        "APPROVED-BY",
+        "WHY",
+    ];
+    "\n".to_owned() + &table("", &header, rows.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read<T: serde::de::DeserializeOwned>(kind: &str, name: &str, spec: serde_json::Value) -> T {
+        let object = json!({"apiVersion": "foreshard.dev/v1alpha1", "kind": kind,
+            "metadata": {"name": name, "namespace": "shop"}, "spec": spec});
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn a_policy_is_told_with_what_to_do() {
+        let mut policy: ScalingPolicy = read(
+            "ScalingPolicy",
+            "web",
+            json!({
+                "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+                "signals": [{"name": "d", "query": "x", "sourceRef": {"name": "main"}, "targetAverageValue": "70"}],
+                "actions": [{"type": "Replicas", "mode": "Approve", "min": 2, "max": 20}],
+            }),
+        );
+        policy.status = serde_json::from_value(json!({
+            "mode": "Approve (HorizontalPodAutoscalerConflict)", "currentReplicas": 3, "recommendedReplicas": 9,
+            "forecastPeak": "860 requests/s", "forecastPeakTime": "2026-03-02T15:00:00Z", "forecastSkill": "demoted",
+            "shadowScore": {"hours": 24, "harmSecondsPerDay": 1, "liveHarmSecondsPerDay": 9, "costPercent": 95,
+                "summary": "1 s/day over capacity instead of 9, at 95% of the cost"},
+            "conditions": [
+                {"type": "Ready", "status": "True", "reason": "Decides", "message": "Load 12.", "lastTransitionTime": "2026-03-02T09:00:00Z"},
+                {"type": "TargetResolved", "status": "False", "reason": "HorizontalPodAutoscalerConflict",
+                    "message": "HorizontalPodAutoscaler old scales Deployment/web already", "lastTransitionTime": "2026-03-01T09:00:00Z"},
+                {"type": "Actuated", "status": "False", "reason": "HorizontalPodAutoscalerConflict",
+                    "message": "HorizontalPodAutoscaler old scales Deployment/web already", "lastTransitionTime": "2026-03-01T09:00:00Z"},
+                {"type": "ForecastReliable", "status": "False", "reason": "Demoted", "message": "No skill.", "lastTransitionTime": "2026-03-02T09:59:00Z"},
+            ]
+        })).unwrap();
+        let order: ScalingOverride = read(
+            "ScalingOverride",
+            "web-pause",
+            json!({
+            "policyName": "web", "minReplicas": 4, "pause": "ScaleDown", "expiryTime": "2026-03-02T12:00:00Z", "reason": "migration"}),
+        );
+        let event: LoadEvent = read(
+            "LoadEvent",
+            "sale",
+            json!({
+            "startTime": "2026-03-03T10:00:00Z", "endTime": "2026-03-03T12:00:00Z", "factorPercent": 300}),
+        );
+        let recommendation: ScalingRecommendation = read(
+            "ScalingRecommendation",
+            "web-1",
+            json!({
+            "policyName": "web", "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "mode": "Approve", "issuedTime": "2026-03-02T09:50:00Z", "expiryTime": "2026-03-02T10:20:00Z",
+            "plan": [{"type": "Replicas", "from": 3, "to": 9, "reason": "a peak comes"}], "digest": "sha256:1",
+            "explanation": {"summary": "a peak comes"}, "counterfactual": {"replicas": 4, "summary": "4"}}),
+        );
+        let all = All {
+            policy: &policy,
+            overrides: &[order],
+            events: &[event],
+            recommendations: &[recommendation],
+        };
+        insta::assert_snapshot!(text(&all, 1_772_445_600)); // 2026-03-02T10:00:00Z
+    }
+}

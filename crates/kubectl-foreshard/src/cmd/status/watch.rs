@@ -1,0 +1,85 @@
+//! The table as it changes.
+
+use std::collections::HashMap;
+use std::pin::pin;
+
+use anyhow::anyhow;
+use foreshard_api::v1alpha1::ScalingPolicy;
+use foreshard_cli::output;
+use futures::TryStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, ResourceExt as _};
+
+use super::overview::{header, row};
+use crate::clock;
+use crate::print::Columns;
+use crate::trouble::chain;
+
+/// Prints each policy, and each again whenever its line changes. Ends only by an error.
+pub(super) async fn watch(
+    policies: Api<ScalingPolicy>,
+    name: Option<&str>,
+    all_namespaces: bool,
+) -> anyhow::Result<()> {
+    let mut config = watcher::Config::default();
+    if let Some(name) = name {
+        config = config.fields(&format!("metadata.name={name}"));
+    }
+    let mut events = pin!(watcher(policies, config));
+    let head: Vec<String> = header(all_namespaces)
+        .iter()
+        .map(|it| (*it).to_owned())
+        .collect();
+    let mut first = Vec::new();
+    let mut columns: Option<Columns> = None;
+    let mut shown = HashMap::new();
+    loop {
+        let event = events.try_next().await;
+        let event = event.map_err(|error| anyhow!("watching the policies: {}", chain(&error)))?;
+        match event {
+            None => return Ok(()),
+            // After a broken connection everything comes again.
+            Some(Event::Init) => first.clear(),
+            Some(Event::InitApply(policy)) => first.push(policy),
+            Some(Event::InitDone) => {
+                let now = clock::now();
+                let rows: Vec<_> = first
+                    .iter()
+                    .map(|it| row(it, all_namespaces, now))
+                    .collect();
+                let fresh = columns.is_none();
+                let fit = || Columns::fit(std::iter::once(&head).chain(&rows));
+                let columns = columns.get_or_insert_with(fit);
+                if fresh {
+                    output::text(&columns.line(&head))?;
+                }
+                for (policy, row) in first.drain(..).zip(rows) {
+                    tell(&policy, row, columns, &mut shown)?;
+                }
+            }
+            Some(Event::Apply(policy)) => {
+                if let Some(columns) = &columns {
+                    let row = row(&policy, all_namespaces, clock::now());
+                    tell(&policy, row, columns, &mut shown)?;
+                }
+            }
+            Some(Event::Delete(policy)) => {
+                shown.remove(&policy.uid());
+            }
+        }
+    }
+}
+
+fn tell(
+    policy: &ScalingPolicy,
+    row: Vec<String>,
+    columns: &Columns,
+    shown: &mut HashMap<Option<String>, Vec<String>>,
+) -> anyhow::Result<()> {
+    let id = policy.uid();
+    if shown.get(&id) != Some(&row) {
+        output::text(&columns.line(&row))?;
+        shown.insert(id, row);
+    }
+    Ok(())
+}
