@@ -52,7 +52,7 @@ impl<'a> Asked<'a> {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Trouble {
-    #[error("there is no {resource} {name:?} in namespace {namespace}")]
+    #[error("{resource} {name:?} not found in namespace {namespace}")]
     NotFound {
         resource: &'static str,
         name: String,

@@ -48,6 +48,11 @@ const CONTROL_PLANE: &[Group] = &[
         beds: &["control-plane", "prometheus"],
         test: "cluster",
     },
+    Group {
+        what: "the plugin of kubectl",
+        beds: &["control-plane", "prometheus"],
+        test: "kubectl_foreshard",
+    },
 ];
 
 /// The control-plane lane as a part of all tests.
@@ -137,7 +142,12 @@ mod tests {
             }
             let test = group.test;
             let files = [format!("tests/{test}.rs"), format!("tests/{test}/main.rs")];
-            let crates = ["crates/testbed", "crates/history", "crates/operator"];
+            let crates = [
+                "crates/testbed",
+                "crates/history",
+                "crates/operator",
+                "crates/kubectl-foreshard",
+            ];
             let found = crates.iter().any(|folder| {
                 let folder = shell::root().join(folder);
                 files.iter().any(|file| folder.join(file).is_file())

@@ -67,7 +67,7 @@ impl Worker {
                 Some(count) => {
                     let name = self.memory.last_recommendation.clone().unwrap_or_default();
                     let message = format!(
-                        "{} to {count} replicas waits until somebody approves scalingrecommendation {name} in {}; examples/scaling/approve.yaml says how",
+                        "{} to {count} replicas waits until somebody approves scalingrecommendation {name}: kubectl foreshard approve {name} -n {}; docs/security.md says how with kubectl alone",
                         seen.wanted, self.key.0
                     );
                     Finding::no(kind::ACTUATED, "WaitsForApproval", message)
@@ -85,6 +85,12 @@ impl Worker {
             .plan
             .first()
             .map_or(0, |step| u32::try_from(step.from).unwrap_or(0));
+        if to > from
+            && let Some(freeze) = self.freezes_increases(pass.now)
+        {
+            let message = format!("what was approved in {name} waits: frozen by {freeze}");
+            return Finding::no(kind::ACTUATED, "Paused", message);
+        }
         // Growing is what was approved, or what is needed by now; shrinking never goes below what is needed by now.
         let count = match wanted {
             _ if to > from && seen.wanted < to => to.min(self.most()),
@@ -101,6 +107,16 @@ impl Worker {
             return up_to_date(seen);
         }
         self.scale(pass, seen, count, Some(&name)).await
+    }
+
+    /// The name of what forbids increases at `now`: an approval does not stand above it.
+    fn freezes_increases(&self, now: i64) -> Option<String> {
+        let freezes = &self.outcome.as_ref()?.record.rules.freezes;
+        let now = now as f64;
+        let mut holding = freezes
+            .iter()
+            .filter(|it| it.increases && it.start <= now && now < it.end);
+        holding.next().map(|it| it.name.clone())
     }
 
     /// The most that is allowed at this moment.
