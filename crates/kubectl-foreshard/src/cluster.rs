@@ -1,10 +1,11 @@
 //! The way to the API server, with the options that kubectl has.
 
+use std::error::Error;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use foreshard_cli::time;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::PostParams;
@@ -89,19 +90,23 @@ impl ClusterArgs {
             context: self.context.clone(),
             ..KubeConfigOptions::default()
         };
+        // In one line: these errors repeat their causes.
+        let said = |what: String, error: &dyn Error| anyhow!("{what}: {}", chain(error));
+        let of_file = |file: &Path| format!("the kubeconfig {}", file.display());
         match &self.kubeconfig {
             Some(file) => {
-                let read = Kubeconfig::read_from(file)
-                    .with_context(|| format!("reading the kubeconfig {}", file.display()))?;
+                let read = Kubeconfig::read_from(file);
+                let read = read.map_err(|error| said(of_file(file), &error))?;
                 let config = Config::from_custom_kubeconfig(read, &options).await;
-                config.with_context(|| format!("the kubeconfig {}", file.display()))
+                config.map_err(|error| said(of_file(file), &error))
             }
             None if self.context.is_some() => Config::from_kubeconfig(&options)
                 .await
-                .context("reading the kubeconfig"),
-            None => Config::infer().await.context(
-                "finding the cluster: there is no kubeconfig and this is no pod; name one with --kubeconfig",
-            ),
+                .map_err(|error| said("reading the kubeconfig".to_owned(), &error)),
+            None => Config::infer().await.map_err(|error| {
+                let what = "there is no kubeconfig and this is no pod; name one with --kubeconfig";
+                said(what.to_owned(), &error)
+            }),
         }
     }
 

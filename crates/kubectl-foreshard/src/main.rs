@@ -31,13 +31,19 @@ const MANAGER: &str = "kubectl-foreshard";
     name = "kubectl-foreshard",
     bin_name = "kubectl foreshard",
     version,
-    propagate_version = true,
     arg_required_else_help = true
 )]
 #[command(before_long_help = EXAMPLES, after_help = EXIT_CODES)]
 struct Cli {
     /// How results are printed.
-    #[arg(long, short, global = true, value_enum)]
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_enum,
+        value_name = "table|json|yaml",
+        hide_possible_values = true
+    )]
     output: Option<Format>,
     #[command(flatten)]
     cluster: ClusterArgs,

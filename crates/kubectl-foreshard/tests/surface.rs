@@ -43,8 +43,9 @@ fn help_teaches_what_there_is() {
         assert!(help.status.success(), "{command}");
         let help = text(&help.stdout);
         // Options that every command has are shown once.
-        let own = help.split("\nCluster:\n").next().unwrap();
-        all += &format!("\n===== {command}\n{own}");
+        let (own, rest) = help.split_once("\nCluster:\n").unwrap_or((&help, ""));
+        let examples = rest.split_once("[default: 10s]\n").map_or("", |it| it.1);
+        all += &format!("\n===== {command}\n{own}{examples}");
     }
     insta::assert_snapshot!(all);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use clap::ArgGroup;
 use foreshard_api::annotation::{self, KILL_SWITCH};
 use foreshard_api::time::from_unix;
 use foreshard_api::v1alpha1::{Pause, ScalingOverride, ScalingOverrideSpec, ScalingPolicy};
@@ -13,7 +14,7 @@ use crate::cluster::Cluster;
 use crate::kill_switch::{self, OPERATOR_NAMESPACE};
 use crate::print::{self, Format};
 use crate::trouble::Asked;
-use crate::{MANAGER, clock, found, usage};
+use crate::{MANAGER, clock, found};
 
 const EXAMPLES: &str = "\
 Three ways to stop, from the mildest:
@@ -31,6 +32,7 @@ Examples:
 /// Leave targets alone: for a while, until told otherwise, or everything at once.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
+#[command(group = ArgGroup::new("until").args(["span", "hold", "all"]).required(true))]
 pub(crate) struct Args {
     /// Policies.
     #[arg(value_name = "POLICY", required_unless_present = "all")]
@@ -42,13 +44,18 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "both")]
     direction: Direction,
     /// Why, for explanations.
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     reason: String,
     /// Until `resume`, in both directions.
-    #[arg(long, conflicts_with_all = ["span", "direction"])]
+    #[arg(long, conflicts_with = "direction")]
     hold: bool,
     /// Everything in the cluster, until `resume --all`.
-    #[arg(long, conflicts_with_all = ["policies", "span", "direction", "hold"])]
+    #[arg(long, conflicts_with_all = ["policies", "direction"])]
     all: bool,
     /// Where the operator runs, for --all.
     #[arg(long, value_name = "NAMESPACE", default_value = OPERATOR_NAMESPACE)]
@@ -94,9 +101,6 @@ pub(super) fn labels(policy: &str) -> BTreeMap<String, String> {
 }
 
 pub(crate) async fn run(args: &Args, cluster: &Cluster, format: Format) -> anyhow::Result<()> {
-    if !args.all && !args.hold && args.span.is_none() {
-        usage("say for how long: --for 2h ends by itself, --hold does not");
-    }
     let user = cluster.user().await?;
     if args.all {
         return everything(args, cluster, &user, format).await;
