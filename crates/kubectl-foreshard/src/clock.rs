@@ -14,10 +14,11 @@ pub(crate) fn now() -> i64 {
 /// A span as kubectl shows an age: `45s`, `12m`, `5h`, `3d`.
 pub(crate) fn span(seconds: i64) -> String {
     let seconds = seconds.max(0);
+    // Two of a unit before the next larger one.
     match seconds {
-        ..120 => format!("{seconds}s"),
-        ..7200 => format!("{}m", seconds / MINUTE),
-        ..172_800 => format!("{}h", seconds / HOUR),
+        _ if seconds < 2 * MINUTE => format!("{seconds}s"),
+        _ if seconds < 2 * HOUR => format!("{}m", seconds / MINUTE),
+        _ if seconds < 2 * DAY => format!("{}h", seconds / HOUR),
         _ => format!("{}d", seconds / DAY),
     }
 }

@@ -34,14 +34,18 @@ fn shown(adopted: &Result<Adopted, AdoptError>) -> String {
     text
 }
 
-fn of_hpa(spec: Value, around: &Surroundings) -> Result<Adopted, AdoptError> {
+/// An object `web` in `shop`.
+fn object<T: serde::de::DeserializeOwned>(spec: Value) -> T {
     let object = json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": spec});
-    hpa(&serde_json::from_value(object).unwrap(), around)
+    serde_json::from_value(object).unwrap()
+}
+
+fn of_hpa(spec: Value, around: &Surroundings) -> Result<Adopted, AdoptError> {
+    hpa(&object(spec), around)
 }
 
 fn of_keda(spec: Value, around: &Surroundings) -> Result<Adopted, AdoptError> {
-    let object = json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": spec});
-    scaled_object(&serde_json::from_value(object).unwrap(), around)
+    scaled_object(&object(spec), around)
 }
 
 fn around(requests: Value) -> Surroundings {

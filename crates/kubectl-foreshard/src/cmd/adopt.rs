@@ -18,8 +18,8 @@ use crate::trouble::Asked;
 
 const EXAMPLES: &str = "\
 What comes out:
-  A ScalingPolicy in the mode Observe, as YAML with comments on standard output: what means the same is taken over,
-  what has no equivalent is named. The cluster is not changed, and the autoscaler goes on.
+  A ScalingPolicy in the mode Observe, as YAML with comments on standard output: what means the same is taken \
+over, what has no equivalent is named. The cluster is not changed, and the autoscaler goes on.
 
 Examples:
   From an HPA, beside it:

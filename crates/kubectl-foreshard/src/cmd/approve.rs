@@ -22,9 +22,9 @@ const ATTEMPTS_MAX: usize = 4;
 
 const EXAMPLES: &str = "\
 What is approved:
-  Exactly the plan that is shown: its digest is part of the approval. The operator carries it out within the limits
-  that hold then, and only while the approval and the recommendation are valid. It is your name that is written down;
-  the verb `approve` on scalingrecommendations is needed, which the ClusterRole foreshard-approver has.
+  Exactly the plan that is shown: its digest is part of the approval. The operator carries it out within the \
+limits that hold then, and only while the approval and the recommendation are valid. It is your name that is written \
+down; the verb `approve` on scalingrecommendations is needed, which the ClusterRole foreshard-approver has.
 
 Examples:
   After a look at it:

@@ -22,9 +22,9 @@ use service::ServiceUrl;
 
 const EXAMPLES: &str = "\
 What is run:
-  `foreshard backtest --prometheus …` with what the policy says: the query, the capacity of a replica
-  (targetAverageValue / 0.7), the delay from an order to its effect, the budget, the time zone and the decider. Where the
-  source is a service of the cluster, `kubectl port-forward` is kept up meanwhile.
+  `foreshard backtest --prometheus …` with what the policy says: the query, the capacity of a replica \
+(targetAverageValue / 0.7), the delay from an order to its effect, the budget, the time zone and the decider. Where the \
+source is a service of the cluster, `kubectl port-forward` is kept up meanwhile.
 
 Examples:
   The last two weeks, as this policy would have handled them:

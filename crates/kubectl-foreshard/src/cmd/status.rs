@@ -18,8 +18,8 @@ use crate::{clock, found};
 
 const EXAMPLES: &str = "\
 How to read it:
-  CURRENT and RECOMMENDED are replicas. PEAK is the highest load expected within a day. SKILL is by how much the
-  forecast beats \"as a week ago\"; a demoted one does not act. WHY says what keeps a policy from being ready or acting.
+  CURRENT and RECOMMENDED are replicas. PEAK is the highest load expected within a day. SKILL is by how much \
+the forecast beats \"as a week ago\"; a demoted one does not act. WHY says what keeps a policy from being ready or acting.
 
 Examples:
   Every policy of the cluster:

@@ -74,7 +74,7 @@ fn all_namespaces_are_shown_together() {
     );
     let table = crate::run::ended(command.args(["status", "-A"])).ok();
     assert!(table.starts_with("NAMESPACE"), "{table}");
-    assert!(table.contains(&format!("{}", cluster.name())), "{table}");
+    assert!(table.contains(cluster.name()), "{table}");
     let both = cluster.run(&["status", "-A"]);
     both.failed(2, "cannot be used with");
 }

@@ -3,19 +3,21 @@
 use std::collections::HashMap;
 use std::pin::pin;
 
-use anyhow::anyhow;
+use anyhow::bail;
 use foreshard_api::v1alpha1::ScalingPolicy;
 use foreshard_cli::output;
 use futures::TryStreamExt as _;
+use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt as _};
 
 use super::overview::{header, row};
 use crate::clock;
-use crate::print::Columns;
+use crate::print::{Columns, note};
 use crate::trouble::chain;
 
-/// Prints each policy, and each again whenever its line changes. Ends only by an error.
+/// Prints each policy, and each again whenever its line changes. Ends only by an error before the first line; later ones
+/// are told, and it is tried anew.
 pub(super) async fn watch(
     policies: Api<ScalingPolicy>,
     name: Option<&str>,
@@ -25,7 +27,7 @@ pub(super) async fn watch(
     if let Some(name) = name {
         config = config.fields(&format!("metadata.name={name}"));
     }
-    let mut events = pin!(watcher(policies, config));
+    let mut events = pin!(watcher(policies, config).default_backoff());
     let head: Vec<String> = header(all_namespaces)
         .iter()
         .map(|it| (*it).to_owned())
@@ -34,8 +36,17 @@ pub(super) async fn watch(
     let mut columns: Option<Columns> = None;
     let mut shown = HashMap::new();
     loop {
-        let event = events.try_next().await;
-        let event = event.map_err(|error| anyhow!("watching the policies: {}", chain(&error)))?;
+        let event = match events.try_next().await {
+            Ok(event) => event,
+            Err(error) => {
+                let said = format!("watching the policies: {}", chain(&error));
+                if columns.is_none() {
+                    bail!(said);
+                }
+                note(&format!("warning: {said}; trying again"));
+                continue;
+            }
+        };
         match event {
             None => return Ok(()),
             // After a broken connection everything comes again.
