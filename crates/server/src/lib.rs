@@ -11,7 +11,6 @@ mod app;
 mod audit;
 mod board;
 mod checking;
-mod connection;
 mod console;
 mod decisions;
 mod events;
@@ -32,9 +31,10 @@ mod rights;
 mod routes;
 mod serve;
 mod store;
-mod tls;
 mod track;
 pub mod view;
+
+pub use foreshard_listener::{ListenError, PlainText, Tls, TlsError, listen, require_tls};
 
 pub use access::{Access, Action, Caller, Denied, Everybody, Identity};
 pub use app::{app, health_app};
@@ -48,9 +48,8 @@ pub use name::{Name, NameError, ObjectName};
 pub use orders::{Approval, ApprovalOrder, OrderError, Orders, Override, OverrideOrder, Pause};
 pub use policies::{Policies, Policy, Refused};
 pub use problem::{Issue, PROBLEM_JSON, Problem, ProblemDocument};
-pub use serve::{ServeError, listen, require_tls, serve, serve_health};
+pub use serve::{serve, serve_health};
 pub use store::{ModuleStore, Put, Replaces, StoreError, Upload};
-pub use tls::{Tls, TlsError};
 
 #[cfg(test)]
 mod tests;

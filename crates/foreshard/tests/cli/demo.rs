@@ -58,7 +58,7 @@ fn a_port_in_use_is_said_at_once() {
     assert_eq!(
         ended.failure(),
         format!(
-            "[1] error: {address} is in use by another program; stop it, or choose another address with --listen\n"
+            "[1] error: {address} is in use by another program; stop it, or choose another address\n"
         )
     );
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 
 use super::*;
-use crate::{ServeError, listen, serve};
+use crate::{ListenError, listen, serve};
 
 /// What an event stream brings until it has said `last`.
 async fn heard(hub: &Arc<Hub>, request: Request<Body>, last: &str) -> String {
@@ -77,7 +77,7 @@ async fn a_port_in_use_is_said_so() {
     let first = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = first.local_addr().unwrap();
     let error = listen(address).await.unwrap_err();
-    assert!(matches!(error, ServeError::InUse(it) if it == address));
+    assert!(matches!(error, ListenError::InUse(it) if it == address));
     assert!(
         error.to_string().contains("is in use by another program"),
         "{error}"

@@ -15,7 +15,7 @@ use tokio_rustls::{
 };
 
 use super::*;
-use crate::{ServeError, Tls, TlsError, listen, require_tls, serve};
+use crate::{ListenError, PlainText, Tls, TlsError, listen, require_tls, serve};
 
 /// Writes a certificate for `localhost`, signed by itself, and its key; answers with it.
 fn write_pair(folder: &Path) -> CertificateDer<'static> {
@@ -118,18 +118,25 @@ async fn a_new_certificate_is_taken_while_it_serves() {
         .unwrap();
 }
 
+fn plain(allowed: bool) -> PlainText {
+    PlainText {
+        allowed,
+        flag: "--insecure",
+    }
+}
+
 #[tokio::test]
 async fn plain_http_stays_on_this_machine() {
     let loopback = "127.0.0.1:8080".parse().unwrap();
     let everywhere = "0.0.0.0:8080".parse().unwrap();
-    assert!(require_tls(loopback, None, false).is_ok());
-    assert!(require_tls(everywhere, None, true).is_ok());
-    let refused = require_tls(everywhere, None, false);
-    assert!(matches!(refused, Err(ServeError::Plain(_))));
+    assert!(require_tls(loopback, None, plain(false)).is_ok());
+    assert!(require_tls(everywhere, None, plain(true)).is_ok());
+    let refused = require_tls(everywhere, None, plain(false));
+    assert!(matches!(refused, Err(ListenError::Plain { .. })));
     let folder = TempDir::new().unwrap();
     write_pair(folder.path());
     let tls = load(folder.path()).unwrap();
-    assert!(require_tls(everywhere, Some(&tls), false).is_ok());
+    assert!(require_tls(everywhere, Some(&tls), plain(false)).is_ok());
 }
 
 #[tokio::test]

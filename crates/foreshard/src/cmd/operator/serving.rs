@@ -9,7 +9,7 @@ use foreshard_operator::api::KubeOrders;
 use foreshard_operator::module_store::{BuiltinModule, KubeModules};
 use foreshard_policy::Host;
 use foreshard_server::{
-    ActivationBy, Hosted, Hub, Limits, Policies as _, Ports, Refused, Retention, Tls, listen,
+    ActivationBy, Hosted, Hub, Limits, PlainText, Policies as _, Ports, Refused, Retention, Tls, listen,
     require_tls, serve, serve_health, view,
 };
 use kube::Client;
@@ -99,7 +99,11 @@ pub(super) async fn start(args: &Args, hub: &Arc<Hub>) -> anyhow::Result<Serving
                 .zip(args.tls_key_file.clone());
             let tls = files.map(|(certificate, key)| Tls::load(certificate, key));
             let tls = tls.transpose().context("TLS of the HTTP API")?;
-            require_tls(address, tls.as_deref(), args.insecure)?;
+            let plain = PlainText {
+                allowed: args.insecure,
+                flag: "--insecure",
+            };
+            require_tls(address, tls.as_deref(), plain)?;
             tracing::info!(%address, tls = tls.is_some(), "the HTTP API is served");
             Some((listen(address).await?, tls))
         }

@@ -13,10 +13,12 @@ use tokio_rustls::{
         self, ServerConfig,
         crypto::aws_lc_rs,
         pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _},
-        server::{ClientHello, ResolvesServerCert},
+        server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
         sign::CertifiedKey,
     },
 };
+
+use crate::clients::{ClientAuthority, ClientAuthorityError};
 
 /// How often the files are looked at. A kubelet replaces those of a Secret within a minute or two anyway.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
@@ -29,6 +31,15 @@ pub struct Tls {
     read: Mutex<Pem>,
     current: Arc<Current>,
     config: Arc<ServerConfig>,
+    clients: Option<ClientFile>,
+}
+
+/// Whose certificates clients need, in a file.
+#[derive(Debug)]
+struct ClientFile {
+    path: PathBuf,
+    read: Mutex<Vec<u8>>,
+    authority: Arc<ClientAuthority>,
 }
 
 /// The texts of both files.
@@ -72,6 +83,14 @@ pub enum TlsError {
         /// What is wrong.
         source: rustls::Error,
     },
+    /// Clients cannot be judged by what is in the file.
+    #[error("{path} holds no authority of clients")]
+    Clients {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        source: ClientAuthorityError,
+    },
     /// There is no such version of TLS in this build.
     #[error("setting up TLS")]
     Setup(#[from] rustls::Error),
@@ -83,22 +102,72 @@ impl Tls {
     /// # Errors
     /// [`TlsError`], which names the file.
     pub fn load(certificate: PathBuf, key: PathBuf) -> Result<Arc<Self>, TlsError> {
+        Self::make(certificate, key, None, None).map(Arc::new)
+    }
+
+    /// The same, and only clients are let in whose certificate one of the authorities in a PEM file has signed.
+    ///
+    /// # Errors
+    /// [`TlsError`], which names the file.
+    pub fn load_for_clients_of(
+        certificate: PathBuf,
+        key: PathBuf,
+        authorities: PathBuf,
+    ) -> Result<Arc<Self>, TlsError> {
+        let authority = ClientAuthority::unknown();
+        let text = read_file(&authorities)?;
+        trust(&authority, &text, &authorities)?;
+        let file = ClientFile {
+            path: authorities,
+            read: Mutex::new(text),
+            authority: Arc::clone(&authority),
+        };
+        Self::make(certificate, key, Some(authority), Some(file)).map(Arc::new)
+    }
+
+    /// The same, with an authority that somebody else keeps true.
+    ///
+    /// # Errors
+    /// [`TlsError`], which names the file.
+    pub fn load_for_clients(
+        certificate: PathBuf,
+        key: PathBuf,
+        authority: Arc<ClientAuthority>,
+    ) -> Result<Arc<Self>, TlsError> {
+        Self::make(certificate, key, Some(authority), None).map(Arc::new)
+    }
+
+    fn make(
+        certificate: PathBuf,
+        key: PathBuf,
+        authority: Option<Arc<ClientAuthority>>,
+        clients: Option<ClientFile>,
+    ) -> Result<Self, TlsError> {
         let read = read(&certificate, &key)?;
         let pair = pair(&read, &certificate, &key)?;
         let current = Arc::new(Current(RwLock::new(Arc::new(pair))));
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&current) as _);
+        let builder = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?;
+        let judges = authority.is_some();
+        let builder = match authority {
+            Some(authority) => builder.with_client_cert_verifier(authority),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(Arc::clone(&current) as _);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Arc::new(Self {
+        if judges {
+            // A session that is taken up again would not be judged again.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+        }
+        Ok(Self {
             certificate,
             key,
             read: Mutex::new(read),
             current,
             config: Arc::new(config),
-        }))
+            clients,
+        })
     }
 
     /// Takes what is in the files now, if it is something new; answers whether it is. On an error, such as between the
@@ -107,6 +176,25 @@ impl Tls {
     /// # Errors
     /// [`TlsError`].
     pub fn reload(&self) -> Result<bool, TlsError> {
+        let judged = self.reload_clients()?;
+        Ok(self.reload_pair()? || judged)
+    }
+
+    fn reload_clients(&self) -> Result<bool, TlsError> {
+        let Some(file) = &self.clients else {
+            return Ok(false);
+        };
+        let now = read_file(&file.path)?;
+        let mut before = file.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if *before == now {
+            return Ok(false);
+        }
+        trust(&file.authority, &now, &file.path)?;
+        *before = now;
+        Ok(true)
+    }
+
+    fn reload_pair(&self) -> Result<bool, TlsError> {
         let now = read(&self.certificate, &self.key)?;
         let mut before = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if *before == now {
@@ -149,15 +237,23 @@ impl Tls {
 }
 
 fn read(certificate: &PathBuf, key: &PathBuf) -> Result<Pem, TlsError> {
-    let read = |path: &PathBuf| {
-        fs::read(path).map_err(|source| TlsError::Read {
-            path: path.clone(),
-            source,
-        })
-    };
     Ok(Pem {
-        certificate: read(certificate)?,
-        key: read(key)?,
+        certificate: read_file(certificate)?,
+        key: read_file(key)?,
+    })
+}
+
+fn read_file(path: &PathBuf) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|source| TlsError::Read {
+        path: path.clone(),
+        source,
+    })
+}
+
+fn trust(authority: &ClientAuthority, text: &[u8], path: &PathBuf) -> Result<(), TlsError> {
+    authority.trust(text).map_err(|source| TlsError::Clients {
+        path: path.clone(),
+        source,
     })
 }
 

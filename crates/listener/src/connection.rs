@@ -17,26 +17,28 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use crate::limits::Limits;
+use crate::{accept::Bounds, clients::ClientCertificate};
 
 /// Unanswered for that long, an HTTP/2 client is gone.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// Requests on one HTTP/2 connection at a time.
-const STREAMS_MAX: u32 = 64;
 
 /// What a connection needs.
 pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     pub(crate) app: Router,
     pub(crate) closed: watch::Receiver<bool>,
-    pub(crate) limits: Limits,
+    pub(crate) bounds: Bounds,
+    /// What is spoken without TLS.
+    pub(crate) plain: Protocol,
 }
 
-/// How the client wants to talk.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Version {
+/// How client and server talk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
     Http1,
+    /// HTTP/2; in plain text with prior knowledge.
     Http2,
 }
 
@@ -46,24 +48,27 @@ impl Connection {
         // Small answers should not wait for more; without it they only come later.
         let _ = stream.set_nodelay(true);
         let Some(acceptor) = acceptor else {
-            return self.talk(stream, Version::Http1).await;
+            let plain = self.plain;
+            return self.talk(stream, plain, None).await;
         };
-        match timeout(self.limits.head_timeout, acceptor.accept(stream)).await {
+        match timeout(self.bounds.head_timeout, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
-                let agreed = stream.get_ref().1.alpn_protocol();
-                let version = if agreed == Some(b"h2") {
-                    Version::Http2
+                let session = stream.get_ref().1;
+                let protocol = if session.alpn_protocol() == Some(b"h2") {
+                    Protocol::Http2
                 } else {
-                    Version::Http1
+                    Protocol::Http1
                 };
-                self.talk(stream, version).await;
+                let shown = session.peer_certificates().and_then(|chain| chain.first());
+                let shown = shown.map(|it| ClientCertificate(it.clone().into_owned()));
+                self.talk(stream, protocol, shown).await;
             }
             Ok(Err(error)) => tracing::debug!(peer = %self.peer, %error, "TLS failed."),
             Err(_) => tracing::debug!(peer = %self.peer, "TLS took too long."),
         }
     }
 
-    async fn talk<S>(self, stream: S, version: Version)
+    async fn talk<S>(self, stream: S, protocol: Protocol, shown: Option<ClientCertificate>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -71,27 +76,31 @@ impl Connection {
             peer,
             app,
             mut closed,
-            limits,
+            bounds,
+            plain: _,
         } = self;
         let service = tower::service_fn(move |request: Request<_>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
+            if let Some(shown) = &shown {
+                request.extensions_mut().insert(shown.clone());
+            }
             app.clone().oneshot(request)
         });
         let mut builder = Builder::new(TokioExecutor::new());
         builder
             .http1()
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.head_timeout);
+            .header_read_timeout(bounds.head_timeout);
         builder
             .http2()
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
-            .max_concurrent_streams(STREAMS_MAX);
-        let builder = match version {
-            Version::Http1 => builder.http1_only(),
-            Version::Http2 => builder.http2_only(),
+            .max_concurrent_streams(bounds.streams_max);
+        let builder = match protocol {
+            Protocol::Http1 => builder.http1_only(),
+            Protocol::Http2 => builder.http2_only(),
         };
         let service = TowerToHyperService::new(service);
         let connection = builder.serve_connection(TokioIo::new(stream), service);

@@ -1,0 +1,14 @@
+//! Connections that HTTP comes by: TLS with certificates that are read again, limits, and a graceful end.
+//!
+//! It knows nothing of what is asked and answered: whoever serves brings an [`axum::Router`].
+#![forbid(unsafe_code)]
+
+mod accept;
+mod clients;
+mod connection;
+mod tls;
+
+pub use accept::{Bounds, ListenError, PlainText, accept, listen, require_tls};
+pub use clients::{ClientAuthority, ClientAuthorityError, ClientCertificate};
+pub use connection::Protocol;
+pub use tls::{Tls, TlsError};
