@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use foreshard_listener::ClientCertificate;
 use percent_encoding::percent_decode_str;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::caller::Caller;
 
@@ -83,7 +82,7 @@ impl FrontProxy {
     ) -> Result<Caller, &'static str> {
         let shown = shown.ok_or("there is no client certificate")?;
         if !self.allowed_names.is_empty() {
-            let names = common_names(shown).ok_or("the client certificate cannot be read")?;
+            let names = shown.common_names();
             if !names.iter().any(|name| self.allowed_names.contains(name)) {
                 return Err("the client certificate is not the aggregation layer's");
             }
@@ -93,7 +92,9 @@ impl FrontProxy {
             values.filter_map(text).collect()
         };
         // The first header that is there counts, as for the API server.
-        let user = all(&self.user_headers).into_iter().find(|it| !it.is_empty());
+        let user = all(&self.user_headers)
+            .into_iter()
+            .find(|it| !it.is_empty());
         Ok(Caller {
             user: user.ok_or("the request does not say whom it is for")?,
             groups: all(&self.group_headers),
@@ -121,16 +122,6 @@ fn text(value: &HeaderValue) -> Option<String> {
     value.to_str().ok().map(str::to_owned)
 }
 
-fn common_names(shown: &ClientCertificate) -> Option<Vec<String>> {
-    let (_, certificate) = X509Certificate::from_der(&shown.0).ok()?;
-    let names = certificate.subject().iter_common_name();
-    Some(
-        names
-            .filter_map(|name| name.as_str().ok().map(str::to_owned))
-            .collect(),
-    )
-}
-
 fn list(
     data: &BTreeMap<String, String>,
     key: &'static str,
@@ -154,4 +145,35 @@ fn headers(
                 .map_err(|_| FrontProxyError::Malformed { key, what })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_else_is_known_of_callers_is_unescaped() {
+        let data = [
+            ("requestheader-client-ca-file", "PEM"),
+            ("requestheader-username-headers", r#"["X-Remote-User"]"#),
+            (
+                "requestheader-extra-headers-prefix",
+                r#"["X-Remote-Extra-"]"#,
+            ),
+        ];
+        let data: BTreeMap<_, _> = data
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+        let proxy = FrontProxy::read(&data).unwrap();
+        let mut headers = HeaderMap::new();
+        let key = "x-remote-extra-authentication.kubernetes.io%2fcredential-id";
+        headers.insert("x-remote-user", "hpa".parse().unwrap());
+        headers.insert(key, "JTI=1".parse().unwrap());
+        let shown = ClientCertificate(Vec::new().into());
+        let caller = proxy.identify(Some(&shown), &headers).unwrap();
+        let extra = &caller.extra["authentication.kubernetes.io/credential-id"];
+        assert_eq!(extra, &["JTI=1"]);
+        assert_eq!(caller.user, "hpa");
+        assert!(proxy.identify(None, &headers).is_err());
+    }
 }

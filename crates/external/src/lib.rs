@@ -22,12 +22,9 @@ pub use answers::{AnswerLabels, Answers};
 pub use caller::{Caller, Denied, Judge};
 pub use front_proxy::{FrontProxy, FrontProxyError};
 pub use metrics_api::{GROUP, MetricsApi, VERSION};
-pub use scaler::Scaler;
+pub use scaler::{STREAMS_MAX, Scaler};
 pub use serve::{serve_metrics, serve_scaler};
 
 /// The one metric that is served: replicas that a policy recommends now. With a target of 1 for each replica
 /// (`AverageValue`) an autoscaler asks for exactly so many.
 pub const METRIC: &str = "foreshard-recommended-replicas";
-
-#[cfg(test)]
-mod tests;

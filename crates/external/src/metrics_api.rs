@@ -163,10 +163,7 @@ impl MetricsApi {
             }
             Err(Denied::Unavailable(why)) => {
                 let code = StatusCode::SERVICE_UNAVAILABLE;
-                return (
-                    "NotJudged",
-                    failure(code, "ServiceUnavailable", &why),
-                );
+                return ("NotJudged", failure(code, "ServiceUnavailable", &why));
             }
         }
         if metric != METRIC {
@@ -222,8 +219,7 @@ fn selected(selector: &str) -> Option<&str> {
             value.strip_prefix('=').unwrap_or(value).trim()
         }
     };
-    let allowed =
-        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
     (!name.is_empty() && name.chars().all(allowed)).then_some(name)
 }
 

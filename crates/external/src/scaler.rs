@@ -27,7 +27,7 @@ use crate::{
 /// Of one request. KEDA sends a trigger's metadata, a few hundred bytes.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 /// Streams at one time, over all connections: one for each ScaledObject with a trigger `external-push`.
-pub(crate) const STREAMS_MAX: usize = 2048;
+pub const STREAMS_MAX: usize = 2048;
 /// From the request's head to the answer's head. Answers come from memory.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Nothing longer is a name in Kubernetes.
@@ -56,22 +56,16 @@ impl Scaler {
         }
     }
 
-    #[cfg(test)]
-    pub(crate) fn with_streams_max(mut self, streams_max: usize) -> Self {
-        self.streams = Arc::new(Semaphore::new(streams_max));
-        self
-    }
-
     pub(crate) fn router(self) -> Router {
-        let service =
-            ExternalScalerServer::new(self).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let service = ExternalScalerServer::new(self).max_decoding_message_size(MESSAGE_BYTES_MAX);
         Routes::new(service)
             .into_axum_router()
             .layer(axum::middleware::from_fn(in_time))
     }
 
     fn advised(&self, of: &ScaledObjectRef) -> Result<Advised, Status> {
-        let (namespace, policy) = named(of).inspect_err(|_| self.answers.count(API, "BadRequest"))?;
+        let (namespace, policy) =
+            named(of).inspect_err(|_| self.answers.count(API, "BadRequest"))?;
         match self.advice.advise(namespace, policy) {
             Ok(advised) => {
                 self.answers.count(API, "served");
@@ -117,8 +111,7 @@ fn named(of: &ScaledObjectRef) -> Result<(&str, &str), Status> {
 
 /// Lower-case letters, digits, dots and dashes; so it can be shown as it is.
 fn is_name(text: &str) -> bool {
-    let allowed =
-        |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'-' | b'.');
+    let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'-' | b'.');
     !text.is_empty() && text.len() <= NAME_BYTES_MAX && text.bytes().all(allowed)
 }
 

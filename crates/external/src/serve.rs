@@ -29,7 +29,15 @@ pub async fn serve_scaler(
 ) {
     let streams = u32::try_from(STREAMS_MAX).unwrap_or(u32::MAX);
     let bounds = bounds(streams.saturating_add(REQUESTS_MAX));
-    accept(listener, tls, Protocol::Http2, scaler.router(), bounds, stop).await;
+    accept(
+        listener,
+        tls,
+        Protocol::Http2,
+        scaler.router(),
+        bounds,
+        stop,
+    )
+    .await;
 }
 
 /// Serves the API server's aggregation layer until `stop`.

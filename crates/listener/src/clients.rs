@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::subject::common_names;
 use tokio_rustls::rustls::{
     self, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme,
     client::danger::HandshakeSignatureValid,
@@ -16,6 +17,20 @@ use tokio_rustls::rustls::{
 /// The certificate that a client has shown and that its authority has signed: an extension of its requests.
 #[derive(Clone, Debug)]
 pub struct ClientCertificate(pub CertificateDer<'static>);
+
+impl ClientCertificate {
+    /// The common names of its subject; none: it has none, or cannot be read.
+    #[must_use]
+    pub fn common_names(&self) -> Vec<String> {
+        // Only to find the subject: nothing is trusted by this store.
+        let mut store = RootCertStore::empty();
+        if store.add(self.0.clone()).is_err() {
+            return Vec::new();
+        }
+        let names = store.roots.iter().map(|it| common_names(&it.subject));
+        names.flatten().collect()
+    }
+}
 
 /// Why an authority cannot be taken.
 #[derive(Debug, thiserror::Error)]

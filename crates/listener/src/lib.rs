@@ -6,6 +6,7 @@
 mod accept;
 mod clients;
 mod connection;
+mod subject;
 mod tls;
 
 pub use accept::{Bounds, ListenError, PlainText, accept, listen, require_tls};

@@ -147,8 +147,8 @@ impl Tls {
         let pair = pair(&read, &certificate, &key)?;
         let current = Arc::new(Current(RwLock::new(Arc::new(pair))));
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?;
+        let builder =
+            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let judges = authority.is_some();
         let builder = match authority {
             Some(authority) => builder.with_client_cert_verifier(authority),

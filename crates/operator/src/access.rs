@@ -1,6 +1,6 @@
 //! Who calls the HTTP API, and what they may do: asked of the API server by TokenReview and SubjectAccessReview.
 
-mod cache;
+pub(crate) mod cache;
 
 use std::{sync::Arc, time::Duration};
 
@@ -107,8 +107,15 @@ impl KubeAccess {
         if self.allowed.get(&key).is_some() {
             return Ok(());
         }
+        self.review(question(who, action)).await?;
+        self.allowed.put(key, ());
+        Ok(())
+    }
+
+    /// Whether the API server allows it; asked anew each time.
+    pub(crate) async fn review(&self, spec: SubjectAccessReviewSpec) -> Result<(), Denied> {
         let review = SubjectAccessReview {
-            spec: question(who, action),
+            spec,
             ..SubjectAccessReview::default()
         };
         let review = self
@@ -118,7 +125,6 @@ impl KubeAccess {
         if !status.allowed {
             return Err(Denied::Forbidden(status.reason.unwrap_or_default()));
         }
-        self.allowed.put(key, ());
         Ok(())
     }
 

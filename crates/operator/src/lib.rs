@@ -11,9 +11,11 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+mod advice;
 pub mod api;
 mod breaker;
 mod error;
+pub mod external;
 mod future;
 mod index;
 mod keeper;

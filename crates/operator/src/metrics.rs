@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use foreshard_external::Answers;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -96,6 +97,10 @@ pub struct Metrics {
     pub query_failures: Family<ReasonLabels, Counter>,
     /// Signals that are watched, by state.
     pub signals: Family<StateLabels, Gauge>,
+    /// Answers to those who act themselves.
+    pub external_answers: Answers,
+    /// Whether the cluster's external-metrics API is ours.
+    pub external_metrics_registered: Gauge,
 }
 
 impl Metrics {
@@ -124,6 +129,8 @@ impl Metrics {
             queries: Family::default(),
             query_failures: Family::default(),
             signals: Family::default(),
+            external_answers: Answers::default(),
+            external_metrics_registered: Gauge::default(),
         };
         let r = &mut registry;
         r.register_with_unit(
@@ -209,6 +216,16 @@ impl Metrics {
             "signals",
             "Signals that are watched, by state",
             metrics.signals.clone(),
+        );
+        r.register(
+            "external_answers",
+            "Answers to KEDA and to the external-metrics API, by outcome",
+            metrics.external_answers.0.clone(),
+        );
+        r.register(
+            "external_metrics_registered",
+            "1: the cluster's external-metrics API is served by Foreshard",
+            metrics.external_metrics_registered.clone(),
         );
         Self {
             registry: Arc::new(registry),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use foreshard_api::annotation::KILL_SWITCH;
 use foreshard_api::v1alpha1::{PolicyModule, PrometheusSource};
+use foreshard_external::Advice;
 use foreshard_policy::Host;
 use foreshard_server::Hub;
 use kube::runtime::events::{Recorder, Reporter};
@@ -15,7 +16,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::advice::{Board, KubeAdvice};
 use crate::breaker::Slots;
+use crate::external::Registration;
 use crate::index::{Index, Watched};
 use crate::lease::{Claim, Keeper};
 use crate::metrics::Metrics;
@@ -55,6 +58,8 @@ pub struct Config {
     pub shrinking_max: usize,
     /// Where what outlives the process is kept; none: nowhere.
     pub state_directory: Option<PathBuf>,
+    /// The external-metrics API as the cluster is to know it; none: it is not told.
+    pub external_metrics: Option<Registration>,
 }
 
 /// Why the operator does not start.
@@ -96,6 +101,7 @@ pub struct Operator {
     loader: Arc<KubeModules>,
     keeper: Option<Keeper>,
     watch_namespace: Option<String>,
+    external_metrics: Option<Registration>,
 }
 
 impl Operator {
@@ -160,6 +166,7 @@ impl Operator {
             fits: Arc::new(Semaphore::new((config.evaluations_max / 2).max(1))),
             recorder: Recorder::new(client.clone(), reporter),
             publisher: Publisher::new(hub),
+            board: Board::default(),
             store,
             metrics: Metrics::new(),
             wakes,
@@ -172,7 +179,14 @@ impl Operator {
             loader,
             keeper,
             watch_namespace: config.watch_namespace.clone(),
+            external_metrics: config.external_metrics.clone(),
         })
+    }
+
+    /// What is recommended, for those who act themselves.
+    #[must_use]
+    pub fn advice(&self) -> Arc<dyn Advice> {
+        Arc::new(KubeAdvice(Arc::clone(&self.shared)))
     }
 
     /// Our own metrics.
@@ -190,6 +204,7 @@ impl Operator {
             loader,
             keeper,
             watch_namespace,
+            external_metrics,
         } = self;
         let mut tasks = JoinSet::new();
         let release = CancellationToken::new();
@@ -228,6 +243,10 @@ impl Operator {
             stop.clone(),
         ));
         tasks.spawn(oversee(Arc::clone(&shared), stop.clone()));
+        if let Some(registration) = external_metrics {
+            let registrar = registration.registrar(&shared);
+            tasks.spawn(registrar.keep(stop.clone()));
+        }
         supervisor::supervise(Arc::clone(&shared), stop).await;
         while tasks.join_next().await.is_some() {}
         release.cancel();

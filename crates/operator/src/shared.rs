@@ -13,6 +13,7 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Client, Resource as _, ResourceExt as _};
 use tokio::sync::Semaphore;
 
+use crate::advice::Board;
 use crate::breaker::Slots;
 use crate::error::chain;
 use crate::index::Index;
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) recorder: Recorder,
     /// The HTTP API.
     pub(crate) publisher: Publisher,
+    /// The newest decision of each policy, for those who act themselves.
+    pub(crate) board: Board,
     /// What outlives the process.
     pub(crate) store: Store,
     /// Our own metrics.

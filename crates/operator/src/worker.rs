@@ -26,6 +26,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, PollSemaphore};
 
+use crate::advice::Decided;
 use crate::index::Key;
 use crate::metrics::{PolicyLabels, ReasonLabels};
 use crate::publish::Expected;
@@ -402,7 +403,7 @@ impl Worker {
             mode: "None (SpecInvalid)".to_owned(),
             findings: vec![
                 Finding::no(kind::READY, "SpecInvalid", message.clone()),
-                Finding::yes(kind::STALLED, "SpecInvalid", message),
+                Finding::yes(kind::STALLED, "SpecInvalid", message.clone()),
             ],
             ..Report::default()
         };
@@ -413,7 +414,11 @@ impl Worker {
                 reason: "SpecInvalid",
             })
             .inc();
-        self.write_status(object, &report, unix_now()).await;
+        let now = unix_now();
+        self.shared
+            .board
+            .put(&self.key, Decided::nothing(report.generation, now, message));
+        self.write_status(object, &report, now).await;
     }
 
     async fn save(&mut self) {
@@ -438,6 +443,7 @@ impl Worker {
     async fn forget(&self) {
         self.shared.wakes.remove(&self.key);
         self.shared.publisher.remove(&self.key);
+        self.shared.board.remove(&self.key);
         self.shared.metrics.forget(&self.labels());
         let (store, key) = (self.shared.store.clone(), self.key.clone());
         let forgetting = tokio::task::spawn_blocking(move || store.forget(&key));

@@ -1,6 +1,7 @@
 //! `foreshard operator`.
 
 mod client;
+mod external;
 mod serving;
 mod settings;
 
@@ -111,6 +112,8 @@ pub(crate) struct Args {
     /// How logs look.
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
+    #[command(flatten)]
+    external: external::Args,
 }
 
 impl Args {
@@ -153,12 +156,13 @@ async fn operate(args: Args) -> anyhow::Result<ExitCode> {
     ));
     let hub = serving::hub(&args, &client, &host, &store);
     let serving = serving::start(&args, &hub).await?;
+    let external = external::start(&args.external).await?;
     let builtin: Vec<_> = foreshard_builtin::names()
         .filter_map(|name| Some((name, foreshard_builtin::component(name)?)))
         .collect();
     let parts = Parts {
         store,
-        client,
+        client: client.clone(),
         host,
         builtin,
         hub: Arc::clone(&hub),
@@ -173,9 +177,11 @@ async fn operate(args: Args) -> anyhow::Result<ExitCode> {
     let metrics = operator.metrics();
     hub.add_metrics(move || metrics.text());
     let served = serving.serve(&hub, &stop);
+    let external = external.serve(&operator, client, &stop)?;
     tokio::spawn(stopped(stop.clone()));
     operator.run(stop).await;
     served.await.context("the server")?;
+    external.await.context("the server of recommendations")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,14 +8,14 @@ use std::{
 };
 
 /// A bounded number of answers; each holds for the same time.
-pub(super) struct Cache<K, V> {
+pub(crate) struct Cache<K, V> {
     entries: Mutex<HashMap<K, (V, Instant)>>,
     entries_max: usize,
     kept: Duration,
 }
 
 impl<K: Eq + Hash, V: Clone> Cache<K, V> {
-    pub(super) fn new(entries_max: usize, kept: Duration) -> Self {
+    pub(crate) fn new(entries_max: usize, kept: Duration) -> Self {
         Self {
             entries: Mutex::default(),
             entries_max,
@@ -23,11 +23,11 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         }
     }
 
-    pub(super) fn get(&self, key: &K) -> Option<V> {
+    pub(crate) fn get(&self, key: &K) -> Option<V> {
         self.get_at(key, Instant::now())
     }
 
-    pub(super) fn put(&self, key: K, value: V) {
+    pub(crate) fn put(&self, key: K, value: V) {
         self.put_at(key, value, Instant::now());
     }
 

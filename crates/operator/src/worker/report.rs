@@ -1,6 +1,7 @@
 //! What a pass found out, in the status, the metrics and the API.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use foreshard_api::condition::{Finding, kind};
 use foreshard_api::v1alpha1::{ScalingPolicy, ScalingPolicyStatus};
@@ -8,8 +9,10 @@ use foreshard_engine::Outcome;
 use foreshard_server::view::RecommendationObject;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Resource as _, ResourceExt as _};
+use tokio::time::Instant;
 
 use super::{Pass, Worker};
+use crate::advice::Decided;
 use crate::error::chain;
 use crate::metrics::ReasonLabels;
 use crate::part::PART;
@@ -44,8 +47,21 @@ impl Worker {
         if !findings.iter().any(|it| it.kind == kind::STALLED) {
             findings.push(stalled(&findings));
         }
-        findings.push(ready);
         let outcome = self.outcome.clone();
+        self.shared.board.put(
+            &self.key,
+            Decided {
+                generation: object.metadata.generation.unwrap_or(0),
+                at: now,
+                seen: Instant::now(),
+                interval: Duration::from_secs(u64::try_from(policy.interval_seconds).unwrap_or(60)),
+                replicas: outcome.as_ref().and_then(|it| it.count(PART)),
+                current: seen.as_ref().map_or(0, |seen| seen.wanted),
+                target_paused: seen.as_ref().is_some_and(|seen| seen.paused),
+                not_ready: (ready.holds != Some(true)).then(|| ready.message.clone()),
+            },
+        );
+        findings.push(ready);
         let lead = self.memory.lead.time(policy.replicas.lead_seconds);
         let part = outcome
             .as_ref()

@@ -116,6 +116,7 @@ impl Stage {
             evaluations_max: 2,
             shrinking_max: 10,
             state_directory: None,
+            external_metrics: None,
         };
         let kubeconfig = Kubeconfig::read_from(self.plane.kubeconfig()).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -9,8 +9,8 @@ use foreshard_operator::api::KubeOrders;
 use foreshard_operator::module_store::{BuiltinModule, KubeModules};
 use foreshard_policy::Host;
 use foreshard_server::{
-    ActivationBy, Hosted, Hub, Limits, PlainText, Policies as _, Ports, Refused, Retention, Tls, listen,
-    require_tls, serve, serve_health, view,
+    ActivationBy, Hosted, Hub, Limits, PlainText, Policies as _, Ports, Refused, Retention, Tls,
+    listen, require_tls, serve, serve_health, view,
 };
 use kube::Client;
 use tokio::net::TcpListener;

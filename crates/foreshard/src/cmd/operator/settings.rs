@@ -35,6 +35,7 @@ pub(super) async fn config(args: &Args) -> anyhow::Result<Config> {
         evaluations_max: args.evaluations_max,
         shrinking_max: args.shrinking_max,
         state_directory: args.state_directory.clone(),
+        external_metrics: args.external.registration(&args.namespace),
     })
 }
 
