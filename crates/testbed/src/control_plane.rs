@@ -225,6 +225,13 @@ impl ControlPlane {
         self.bed.as_ref()
     }
 
+    /// The Unix socket to which the API server goes by `CONNECT` when it wants to reach a pod or a service, in HTTP/1.1.
+    /// Nothing is there unless a test listens; `None` for a cluster that was there before.
+    #[must_use]
+    pub fn way_to_services(&self) -> Option<PathBuf> {
+        self.bed.as_ref().map(processes::way_to_services)
+    }
+
     /// Its processes, to break them.
     pub fn bed_mut(&mut self) -> Option<&mut Bed> {
         self.bed.as_mut()

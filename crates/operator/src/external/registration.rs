@@ -185,7 +185,8 @@ impl Registrar {
             action: "Registering".to_owned(),
             secondary: None,
         };
-        let published = self.shared.recorder.publish(&event, &about.object_ref(&()));
+        let about = about.object_ref(&());
+        let published = self.shared.recorder.publish(&event, &about);
         if let Err(error) = in_time(published).await {
             tracing::warn!(error = chain(&error), "event not written");
         }

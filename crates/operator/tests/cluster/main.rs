@@ -9,6 +9,7 @@
 
 mod acting;
 mod definitions;
+mod external;
 mod failover;
 mod modules;
 mod stage;

@@ -106,7 +106,17 @@ impl Stage {
 
     /// Starts one more operator.
     pub(crate) fn operate(&mut self, leader_election: bool) {
-        let config = Config {
+        self.operate_with(leader_election, |_| {}, |_, _, _| {});
+    }
+
+    /// The same with a change of its settings; `made` is called inside of its runtime before it runs.
+    pub(crate) fn operate_with(
+        &mut self,
+        leader_election: bool,
+        change: impl FnOnce(&mut Config),
+        made: impl FnOnce(&Operator, &kube::Client, &CancellationToken),
+    ) {
+        let mut config = Config {
             namespace: self.name().to_owned(),
             identity: format!("operator-{}", self.operators.len()),
             watch_namespace: Some(self.name().to_owned()),
@@ -118,6 +128,7 @@ impl Stage {
             state_directory: None,
             external_metrics: None,
         };
+        change(&mut config);
         let kubeconfig = Kubeconfig::read_from(self.plane.kubeconfig()).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -137,7 +148,7 @@ impl Stage {
             .map(|name| (name, foreshard_builtin::component(name).unwrap()));
         let parts = Parts {
             store: Arc::new(KubeModules::new(client.clone(), None, Vec::new())),
-            client,
+            client: client.clone(),
             builtin: builtin.collect(),
             hub: hub(&host),
             host,
@@ -146,6 +157,7 @@ impl Stage {
         let operator = Operator::new(&config, parts).unwrap();
         self.metrics = Some(operator.metrics());
         let stop = CancellationToken::new();
+        made(&operator, &client, &stop);
         let task = runtime.spawn(operator.run(stop.clone()));
         drop(inside);
         self.operators.push((runtime, stop, task));

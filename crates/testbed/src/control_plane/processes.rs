@@ -218,10 +218,15 @@ pub(super) fn kube_apiserver(
         .grace(AT_ONCE))
 }
 
+/// See [`reach_nobody`].
+pub(super) fn way_to_services(bed: &Bed) -> PathBuf {
+    bed.folder().join("nowhere.sock")
+}
+
 /// Sends whatever the API server would send to pods, services and nodes to a socket that does not exist: their
-/// addresses are fiction here, and a packet for them could leave the machine.
+/// addresses are fiction here, and a packet for them could leave the machine. A test may listen there.
 fn reach_nobody(bed: &Bed, layout: &Layout) -> Result<Vec<String>, Error> {
-    let nowhere = bed.folder().join("nowhere.sock");
+    let nowhere = way_to_services(bed);
     let config = json!({
         "apiVersion": "apiserver.k8s.io/v1beta1",
         "kind": "EgressSelectorConfiguration",
