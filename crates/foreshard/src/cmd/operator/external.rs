@@ -14,36 +14,57 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+/// The port of the external-metrics API's service.
+const SERVICE_PORT: u16 = 443;
+
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Recommendations for KEDA and HPAs")]
+#[command(next_help_heading = "Recommendations for KEDA and HorizontalPodAutoscalers")]
 pub(super) struct Args {
     /// Where KEDA's external scaler is served, by gRPC [default: nowhere].
     #[arg(long, value_name = "ADDRESS:PORT")]
     external_scaler_address: Option<SocketAddr>,
-    /// Where the external-metrics API is served to the API server [default: nowhere].
+    /// Its certificate chain, PEM; read again when it changes.
+    #[arg(long, value_name = "FILE", requires = "external_scaler_key_file")]
+    external_scaler_certificate_file: Option<PathBuf>,
+    /// Its key, PEM.
     #[arg(
         long,
-        value_name = "ADDRESS:PORT",
-        requires = "external_tls_certificate_file"
+        value_name = "FILE",
+        requires = "external_scaler_certificate_file"
     )]
-    external_metrics_address: Option<SocketAddr>,
-    /// Certificate chain for both, PEM; read again when it changes.
-    #[arg(long, value_name = "FILE", requires = "external_tls_key_file")]
-    external_tls_certificate_file: Option<PathBuf>,
-    /// Its key, PEM.
-    #[arg(long, value_name = "FILE", requires = "external_tls_certificate_file")]
-    external_tls_key_file: Option<PathBuf>,
-    /// Who signs KEDA's client certificates, PEM: then nobody else may ask [default: whoever reaches the port may].
-    #[arg(long, value_name = "FILE", requires = "external_tls_certificate_file")]
+    external_scaler_key_file: Option<PathBuf>,
+    /// Who signs KEDA's client certificates, PEM; then nobody else may ask [default: whoever reaches the port may].
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "external_scaler_certificate_file"
+    )]
     external_scaler_client_ca_file: Option<PathBuf>,
     /// Serve KEDA in plain text although others than this machine may listen in.
     #[arg(long)]
     external_scaler_insecure: bool,
-    /// Who has signed the certificate, PEM: then the cluster is told of the external-metrics API by an APIService, if it
-    /// has none [default: it is not told].
+    /// Where the external-metrics API is served to the API server [default: nowhere].
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        requires = "external_metrics_certificate_file"
+    )]
+    external_metrics_address: Option<SocketAddr>,
+    /// Its certificate chain, PEM; read again when it changes.
+    #[arg(long, value_name = "FILE", requires = "external_metrics_key_file")]
+    external_metrics_certificate_file: Option<PathBuf>,
+    /// Its key, PEM.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "external_metrics_certificate_file"
+    )]
+    external_metrics_key_file: Option<PathBuf>,
+    /// Who has signed the certificate, PEM; then an APIService tells the cluster of it, where there is none [default: the
+    /// cluster is not told].
     #[arg(long, value_name = "FILE", requires = "external_metrics_address")]
     external_metrics_ca_file: Option<PathBuf>,
-    /// The service in the operator's namespace, with port 443, by which the API server reaches the external-metrics API.
+    /// Service in the operator's namespace by whose port 443 the API server comes.
     #[arg(
         long,
         value_name = "NAME",
@@ -58,18 +79,15 @@ impl Args {
         Some(Registration {
             namespace: namespace.to_owned(),
             service: self.external_metrics_service.clone(),
-            port: 443,
+            port: SERVICE_PORT,
             authority_file: self.external_metrics_ca_file.clone()?,
         })
     }
 
-    fn pair(&self) -> Option<(PathBuf, PathBuf)> {
-        let certificate = self.external_tls_certificate_file.clone();
-        certificate.zip(self.external_tls_key_file.clone())
-    }
-
     fn scaler_tls(&self) -> anyhow::Result<Option<Arc<Tls>>> {
-        let Some((certificate, key)) = self.pair() else {
+        let certificate = self.external_scaler_certificate_file.clone();
+        let Some((certificate, key)) = certificate.zip(self.external_scaler_key_file.clone())
+        else {
             return Ok(None);
         };
         let tls = match &self.external_scaler_client_ca_file {
@@ -101,12 +119,14 @@ pub(super) async fn start(args: &Args) -> anyhow::Result<External> {
             Some((listen(address).await?, tls))
         }
     };
-    let metrics = match (args.external_metrics_address, args.pair()) {
-        (Some(address), Some((certificate, key))) => {
+    let certificate = args.external_metrics_certificate_file.clone();
+    let pair = certificate.zip(args.external_metrics_key_file.clone());
+    let metrics = match args.external_metrics_address.zip(pair) {
+        Some((address, (certificate, key))) => {
             tracing::info!(%address, "the external-metrics API is served");
             Some((listen(address).await?, certificate, key))
         }
-        _ => None,
+        None => None,
     };
     Ok(External { scaler, metrics })
 }
