@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
@@ -236,30 +236,30 @@ impl Tls {
     }
 }
 
-fn read(certificate: &PathBuf, key: &PathBuf) -> Result<Pem, TlsError> {
+fn read(certificate: &Path, key: &Path) -> Result<Pem, TlsError> {
     Ok(Pem {
         certificate: read_file(certificate)?,
         key: read_file(key)?,
     })
 }
 
-fn read_file(path: &PathBuf) -> Result<Vec<u8>, TlsError> {
+fn read_file(path: &Path) -> Result<Vec<u8>, TlsError> {
     fs::read(path).map_err(|source| TlsError::Read {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
     })
 }
 
-fn trust(authority: &ClientAuthority, text: &[u8], path: &PathBuf) -> Result<(), TlsError> {
+fn trust(authority: &ClientAuthority, text: &[u8], path: &Path) -> Result<(), TlsError> {
     authority.trust(text).map_err(|source| TlsError::Clients {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
     })
 }
 
-fn pair(read: &Pem, certificate: &PathBuf, key: &PathBuf) -> Result<CertifiedKey, TlsError> {
-    let not_pem = |path: &PathBuf, what, source| TlsError::Pem {
-        path: path.clone(),
+fn pair(read: &Pem, certificate: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
+    let not_pem = |path: &Path, what, source| TlsError::Pem {
+        path: path.to_owned(),
         what,
         source,
     };
@@ -277,8 +277,8 @@ fn pair(read: &Pem, certificate: &PathBuf, key: &PathBuf) -> Result<CertifiedKey
         .map_err(|source| not_pem(key, "private key", source))?;
     let pair = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider());
     pair.map_err(|source| TlsError::Pair {
-        certificate: certificate.clone(),
-        key: key.clone(),
+        certificate: certificate.to_owned(),
+        key: key.to_owned(),
         source,
     })
 }

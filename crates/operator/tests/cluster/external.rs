@@ -121,7 +121,7 @@ fn operate(stage: &mut Stage, plane: &ControlPlane, folder: &Path) {
 
 /// The sample of a metric of ours without labels.
 fn sample(stage: &Stage, name: &str) -> Option<String> {
-    let text = stage.metrics.as_ref().unwrap().text();
+    let text = stage.metrics.as_ref()?.text();
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     Some(line.trim().to_owned())
 }
