@@ -13,7 +13,7 @@ mod wire;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use foreshard_external::{Advice, Advised, Reason, Withheld};
@@ -22,9 +22,11 @@ use tokio::sync::watch;
 /// 2023-11-14T22:13:20Z.
 pub(crate) const DECIDED_AT: i64 = 1_700_000_000;
 
+type Known = BTreeMap<(String, String), Result<u32, Reason>>;
+
 /// Knows what it was told.
 pub(crate) struct FakeAdvice {
-    known: Mutex<BTreeMap<(String, String), Result<u32, Reason>>>,
+    known: Mutex<Known>,
     changed: watch::Sender<u64>,
 }
 
@@ -36,9 +38,13 @@ impl FakeAdvice {
         })
     }
 
+    fn all(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap()
+    }
+
     pub(crate) fn set(&self, namespace: &str, policy: &str, known: Result<u32, Reason>) {
         let key = (namespace.to_owned(), policy.to_owned());
-        self.known.lock().unwrap().insert(key, known);
+        self.all().insert(key, known);
         self.changed.send_modify(|count| *count += 1);
     }
 }
@@ -46,7 +52,7 @@ impl FakeAdvice {
 impl Advice for FakeAdvice {
     fn advise(&self, namespace: &str, policy: &str) -> Result<Advised, Withheld> {
         let key = (namespace.to_owned(), policy.to_owned());
-        let known = self.known.lock().unwrap().get(&key).copied();
+        let known = self.all().get(&key).copied();
         match known.unwrap_or(Err(Reason::NoPolicy)) {
             Ok(replicas) => Ok(Advised {
                 replicas,
