@@ -176,8 +176,9 @@ impl Tls {
     /// # Errors
     /// [`TlsError`].
     pub fn reload(&self) -> Result<bool, TlsError> {
-        let judged = self.reload_clients()?;
-        Ok(self.reload_pair()? || judged)
+        // Neither file keeps the other from being read.
+        let (renewed, judged) = (self.reload_pair(), self.reload_clients());
+        Ok(renewed? | judged?)
     }
 
     fn reload_clients(&self) -> Result<bool, TlsError> {
