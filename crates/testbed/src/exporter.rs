@@ -37,6 +37,18 @@ impl Exporter {
         Self::serve(move |elapsed| playing.page(elapsed))
     }
 
+    /// A counter of a name such as `requests_total`, by its value at each scrape; absent while there is none.
+    ///
+    /// # Errors
+    /// No port or no thread.
+    pub fn counter(
+        name: &str,
+        read: impl Fn() -> Option<f64> + Send + 'static,
+    ) -> io::Result<Self> {
+        let name = name.to_owned();
+        Self::serve(move |_| page_of(&name, "counter", read()))
+    }
+
     /// Serves what `page` makes of the time since the start, in Prometheus's text format, one caller after the other.
     ///
     /// # Errors
@@ -92,10 +104,14 @@ impl Playing {
     }
 
     fn page(&self, elapsed: Duration) -> String {
-        let name = &self.name;
-        let value = self.at(elapsed).map(|value| format!("{name} {value}\n"));
-        format!("# TYPE {name} gauge\n{}", value.unwrap_or_default())
+        page_of(&self.name, "gauge", self.at(elapsed))
     }
+}
+
+/// One metric in Prometheus's text format; while there is no value, it is absent.
+fn page_of(name: &str, kind: &str, value: Option<f64>) -> String {
+    let value = value.map(|value| format!("{name} {value}\n"));
+    format!("# TYPE {name} {kind}\n{}", value.unwrap_or_default())
 }
 
 /// Whatever is asked for, the answer is the page.

@@ -10,7 +10,7 @@ mod images;
 mod network;
 mod processes;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -192,7 +192,11 @@ impl Node {
         self.plane.bed_mut().ok_or_else(none)
     }
 
-    fn import_archive(&mut self, path: &std::path::Path) -> Result<(), Error> {
+    /// Gives the node the images of an archive, such as `cargo xtask image` writes.
+    ///
+    /// # Errors
+    /// containerd's answer.
+    pub fn import_archive(&mut self, path: &Path) -> Result<(), Error> {
         let spec = processes::import(&self.network, &self.programs, path);
         Ok(self.bed()?.run(spec, LIMIT)?)
     }

@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::{BufWriter, Write as _};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -100,11 +100,25 @@ impl Prometheus {
         Self::start_in(Bed::unique("prometheus")?, history)
     }
 
+    /// One that holds these series and listens at an address of this machine that a node's pods reach, such as
+    /// [`Network::host`](crate::Network::host).
+    ///
+    /// # Errors
+    /// As [`with_history`](Self::with_history).
+    pub fn with_history_at(host: Ipv4Addr, history: &[HistorySeries]) -> Result<Self, Error> {
+        Programs::find()?;
+        Self::start_at(Bed::unique("prometheus")?, host, history)
+    }
+
     /// Starts one in an empty bed.
     ///
     /// # Errors
     /// As [`with_history`](Self::with_history); the bed is then ended.
-    pub fn start_in(mut bed: Bed, history: &[HistorySeries]) -> Result<Self, Error> {
+    pub fn start_in(bed: Bed, history: &[HistorySeries]) -> Result<Self, Error> {
+        Self::start_at(bed, Ipv4Addr::LOCALHOST, history)
+    }
+
+    fn start_at(mut bed: Bed, host: Ipv4Addr, history: &[HistorySeries]) -> Result<Self, Error> {
         let programs = Programs::find()?;
         let data = bed.folder().join("data");
         if !history.is_empty() {
@@ -120,12 +134,12 @@ impl Prometheus {
                     format!("--config.file={}", config.display()),
                     format!("--storage.tsdb.path={}", data.display()),
                     format!("--storage.tsdb.retention.time={days}d"),
-                    format!("--web.listen-address=127.0.0.1:{port}"),
+                    format!("--web.listen-address={host}:{port}"),
                 ])
                 // What it holds is thrown away.
                 .grace(Duration::ZERO),
         )?;
-        let api = Api::plain(format!("http://127.0.0.1:{port}"));
+        let api = Api::plain(format!("http://{host}:{port}"));
         bed.set_fact("url", api.server())?;
         let mut this = Self { bed, api };
         this.wait_ready()?;

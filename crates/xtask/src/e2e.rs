@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::lane::{self, Group};
 use crate::report::Report;
-use crate::{demo, shell};
+use crate::{demo, image, shell};
 
 /// One test of the lane.
 struct Case {
@@ -18,6 +18,8 @@ struct Case {
     /// Whether it is in the short part.
     smoke: bool,
     needs_root: bool,
+    /// Whether it runs the operator's image, and the binary that is in there.
+    needs_image: bool,
 }
 
 /// What fails soonest comes first.
@@ -30,6 +32,7 @@ const CASES: &[Case] = &[
         },
         smoke: true,
         needs_root: false,
+        needs_image: false,
     },
     Case {
         group: Group {
@@ -39,6 +42,7 @@ const CASES: &[Case] = &[
         },
         smoke: true,
         needs_root: false,
+        needs_image: false,
     },
     Case {
         group: Group {
@@ -48,6 +52,7 @@ const CASES: &[Case] = &[
         },
         smoke: false,
         needs_root: false,
+        needs_image: false,
     },
     Case {
         group: Group {
@@ -57,8 +62,23 @@ const CASES: &[Case] = &[
         },
         smoke: true,
         needs_root: true,
+        needs_image: false,
+    },
+    // With --smoke it ends before the load rises.
+    Case {
+        group: Group {
+            what: "ahead of a real load",
+            beds: &["node", "prometheus"],
+            test: "scaling",
+        },
+        smoke: true,
+        needs_root: true,
+        needs_image: true,
     },
 ];
+
+/// Set for a test that has a short part.
+const SMOKE: &str = "FORESHARD_E2E_SMOKE";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -97,7 +117,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         if !lane::ensure(&mut report, &case.group) {
             continue;
         }
+        if case.needs_image && !report.check("the operator's image", image::run_debug) {
+            continue;
+        }
         let mut tests = shell::cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
+        if args.smoke {
+            tests.env(SMOKE, "1");
+        }
         // What a test measured is part of the result.
         tests.args(["--test", case.group.test, "--", "--nocapture"]);
         let begun = Instant::now();
@@ -135,8 +161,10 @@ mod tests {
     #[test]
     fn every_case_has_its_test() {
         for case in CASES {
-            let file = format!("crates/testbed/tests/{}.rs", case.group.test);
-            assert!(shell::root().join(&file).is_file(), "{file}");
+            let name = format!("crates/testbed/tests/{}", case.group.test);
+            let files = [format!("{name}.rs"), format!("{name}/main.rs")];
+            let is_there = |file: &String| shell::root().join(file).is_file();
+            assert!(files.iter().any(is_there), "{name}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use foreshard_testbed::Image;
 
-use crate::demo;
+use crate::{demo, shell};
 
 /// Where certificate authorities are on Debian, Fedora and Alpine.
 const AUTHORITIES: [&str; 3] = [
@@ -15,13 +15,15 @@ const AUTHORITIES: [&str; 3] = [
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 ];
+/// What `deploy/kustomize` asks for.
+const NAME: &str = "ghcr.io/foreshard/foreshard:0.1.0";
 /// Nobody in particular, and never root.
 const USER: u32 = 65_532;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The image's full name.
-    #[arg(long, default_value = "ghcr.io/foreshard/foreshard:0.1.0")]
+    #[arg(long, default_value = NAME)]
     name: String,
     /// A release binary that is there already [default: build it].
     #[arg(long, value_name = "FILE")]
@@ -53,6 +55,23 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         args.name
     );
     Ok(())
+}
+
+/// Writes the image of the binary as tests build it: a release binary takes too long for them.
+pub(crate) fn run_debug() -> anyhow::Result<()> {
+    // The command line's own tests have it built, of the same crates and features as every other test.
+    shell::run(&mut shell::cargo([
+        "test",
+        "--workspace",
+        "--locked",
+        "--no-run",
+        "--test",
+        "cli",
+    ]))?;
+    run(Args {
+        name: NAME.to_owned(),
+        binary: Some(demo::target_folder()?.join("debug/foreshard")),
+    })
 }
 
 /// The binary, the libraries that it is linked with, certificate authorities, and a user.
