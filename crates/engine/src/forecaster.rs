@@ -17,6 +17,9 @@ const REFIT_MIN_SECONDS: i64 = 3600;
 /// Least and most seconds of history that a model keeps itself, since the series lose them before the next fit. A
 /// model that outlives them is fitted again when they are lost.
 const HEAD_SECONDS: (i64, i64) = (43_200, 172_800);
+/// A model is fitted again when history before its fit has become known since: when there is more of it than the model
+/// was fitted to by this share. Backfill comes in parts, newest first, and a fit for each would be too many.
+const FILLED_SHARE: f64 = 0.125;
 /// Seconds that the truth of a window is waited for after its end, while no data comes.
 const WAIT_MAX_SECONDS: i64 = 86_400;
 
@@ -41,9 +44,10 @@ pub(crate) struct Forecaster {
 struct Fitted {
     kept: Kept,
     at: i64,
-    /// Length of the history that it was fitted to.
-    bins: usize,
     peaks: Vec<PeakWindow>,
+    /// Where the history that it was fitted to ended, and how many of its bins were known.
+    until: i64,
+    known: usize,
 }
 
 impl Fitted {
@@ -51,6 +55,19 @@ impl Fitted {
     fn does_not_fit(&self, question: &Question<'_>) -> bool {
         self.peaks != question.peaks || self.kept.model().lost_bins(question.series) > 0
     }
+
+    /// Whether much of the history before the fit was not known at the fit.
+    fn was_filled(&self, series: &Series) -> bool {
+        known(series, self.until) as f64 > (1.0 + FILLED_SHARE) * self.known as f64
+    }
+}
+
+/// How many bins are known that end at or before `until`.
+fn known(series: &Series, until: i64) -> usize {
+    let bins = (until - series.start).div_euclid(series.step.max(1));
+    let bins = usize::try_from(bins).unwrap_or(0);
+    let values = series.values.iter().take(bins);
+    values.filter(|value| !value.is_nan()).count()
 }
 
 /// A model, with or without what its predictions need of history.
@@ -179,8 +196,7 @@ impl Forecaster {
             let model = fitted.kept.model();
             fitted.does_not_fit(question)
                 || refit.due(fitted.at, now)
-                // A young series is worth a new fit often, an old one seldom.
-                || question.series.values.len() >= 2 * fitted.bins.max(1)
+                || fitted.was_filled(question.series)
                 || (now - fitted.at >= REFIT_MIN_SECONDS.min(refit.every)
                     && model.refit_due(now, &self.calibration).is_some())
         };
@@ -214,8 +230,9 @@ impl Forecaster {
         self.fitted = Some(Fitted {
             kept: kept.clone(),
             at: now,
-            bins: question.series.values.len(),
             peaks: question.peaks.clone(),
+            until: question.series.end(),
+            known: known(question.series, question.series.end()),
         });
         kept
     }
@@ -278,6 +295,49 @@ mod tests {
             due
         });
         ticks.map(|now| now - begin).collect()
+    }
+
+    /// Two weeks of a daily wave at 5 min, of which the first so many days are not known.
+    fn wave(unknown_days: i64) -> Series {
+        let value = |bin: i64| match bin < 288 * unknown_days {
+            true => f64::NAN,
+            false => 10.0 + (bin as f64 / 288.0 * std::f64::consts::TAU).sin(),
+        };
+        Series {
+            start: 0,
+            step: 300,
+            values: (0..288 * 14).map(value).collect(),
+        }
+    }
+
+    #[test]
+    fn what_was_fitted_before_history_was_there_is_fitted_again() {
+        let mut forecaster = Forecaster::default();
+        let calendar = Calendar::default();
+        let mut step = |series: &Series, now: i64| {
+            let forecast = forecaster.step(Question {
+                now,
+                series,
+                latest: None,
+                calendar: &calendar,
+                horizon: 3600,
+                levels: vec![0.5, 0.9],
+                peaks: Vec::new(),
+                refit: Refit {
+                    every: 21_600,
+                    crowd: Crowd::Few,
+                    place: 0,
+                },
+                may_fit: true,
+            });
+            (forecast.reliable, forecaster.fitted.as_ref().unwrap().at)
+        };
+        let now = wave(0).end();
+        // The first day that a backfill gives, then all of it, a minute later.
+        assert_eq!(step(&wave(13), now), (false, now));
+        assert_eq!(step(&wave(0), now + 60), (true, now + 60));
+        // A gap that closes, and time that passes, are no reason.
+        assert_eq!(step(&wave(0), now + 120).1, now + 60);
     }
 
     #[test]

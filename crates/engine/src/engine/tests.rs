@@ -326,7 +326,7 @@ fn what_is_put_off_is_owed_and_made_up_for() {
 }
 
 #[test]
-fn a_young_history_is_fitted_again_when_it_has_doubled() {
+fn history_that_comes_a_moment_late_is_fitted_to() {
     let load = load();
     let since = |start: i64| {
         let skipped = ((start - load.start) / STEP) as usize;
