@@ -14,7 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 type Number = Gauge<f64, AtomicU64>;
 
 /// Which policy.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct PolicyLabels {
     /// Its namespace.
     pub namespace: String,
@@ -23,7 +23,7 @@ pub struct PolicyLabels {
 }
 
 /// What came of an action.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct ActionLabels {
     /// `up` or `down`.
     pub direction: &'static str,
@@ -46,14 +46,14 @@ pub struct StateLabels {
 }
 
 /// One reason.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct ReasonLabels {
     /// A condition's reason.
     pub reason: &'static str,
 }
 
 /// The name of a guardrail.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct GuardLabels {
     /// The rule.
     pub guard: &'static str,
