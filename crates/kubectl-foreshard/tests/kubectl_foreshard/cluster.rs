@@ -87,6 +87,7 @@ impl Cluster {
             evaluations_max: 2,
             shrinking_max: 10,
             state_directory: None,
+            external_metrics: None,
         };
         let runtime = Runtime::new().unwrap();
         let read = Kubeconfig::read_from(self.plane.kubeconfig()).unwrap();

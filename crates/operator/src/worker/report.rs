@@ -58,7 +58,9 @@ impl Worker {
                 replicas: outcome.as_ref().and_then(|it| it.count(PART)),
                 current: seen.as_ref().map_or(0, |seen| seen.wanted),
                 target_paused: seen.as_ref().is_some_and(|seen| seen.paused),
-                not_ready: (ready.holds != Some(true)).then(|| ready.message.clone()),
+                not_ready: (ready.holds != Some(true))
+                    .then(|| ready.message.clone())
+                    .or_else(|| self.learning.holds().map(str::to_owned)),
             },
         );
         findings.push(ready);
