@@ -1,7 +1,7 @@
 //! Ahead of a real load: the operator's image on a real node, installed as its users do, beside a real
 //! HorizontalPodAutoscaler.
 //!
-//! Prometheus has 28 days of a recorded load, moved in time so that one of its rises is ten minutes ahead; then fifteen
+//! Prometheus has 28 days of a recorded load, moved in time so that one of its rises is nine minutes ahead; then fifteen
 //! minutes are lived through. Four Deployments are under the same load: one policy observes, one waits for approvals,
 //! one acts, and an autoscaler of Kubernetes steers to the same load per replica. What is asserted is order and safety.
 //! Figures of one rise on a machine that is busy otherwise are shown, and those that can be compared come from the
@@ -34,9 +34,9 @@ use scene::Scene;
 use stage::{ALL, APPROVE, AUTO, HPA, OBSERVE, QUERY, Stage};
 
 /// Until the rise, once everything runs: time to learn, to start replicas, and to live through before it.
-const AHEAD_SECONDS: i64 = 600;
+const AHEAD_SECONDS: i64 = 540;
 /// How long before and after the rise is looked at.
-const BEFORE_SECONDS: i64 = 390;
+const BEFORE_SECONDS: i64 = 360;
 const AFTER_SECONDS: i64 = 510;
 /// Between two looks.
 const LOOK_SECONDS: i64 = 5;

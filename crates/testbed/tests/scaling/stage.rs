@@ -223,8 +223,10 @@ impl Stage {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// An API server on a busy machine may be too slow once.
     fn get(&self, path: &str) -> Value {
-        self.node.plane().api().get(path).unwrap()
+        let get = || self.node.plane().api().get(path);
+        get().or_else(|_| get()).or_else(|_| get()).unwrap()
     }
 
     fn post(&self, path: &str, object: &Value) {
