@@ -1,5 +1,8 @@
 // What the server says: see /api/v1/openapi.json. Times are Unix seconds.
 
+import { Events } from "./events";
+import { authorized } from "./session";
+
 export interface Part {
   id: string;
   parent: string;
@@ -151,13 +154,14 @@ export class Refusal extends Error {
     detail: string,
     readonly fix: string,
     readonly issues: { path: string; message: string }[],
+    readonly status = 0,
   ) {
     super(detail);
   }
 }
 
 async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
-  const response = await fetch(path, init);
+  const response = await fetch(path, authorized(init));
   if (!response.ok) {
     const problem = await response.json().catch(() => ({}));
     throw new Refusal(
@@ -165,6 +169,7 @@ async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
       problem.detail ?? response.statusText,
       problem.fix ?? "",
       problem.errors ?? [],
+      response.status,
     );
   }
   return response.status === 204 ? (undefined as T) : await response.json();
@@ -232,7 +237,7 @@ export class Api {
     });
   }
 
-  events(): EventSource {
-    return new EventSource(`${this.base}/events`);
+  events(connected: (yes: boolean) => void): Events {
+    return new Events(`${this.base}/events`, connected);
   }
 }

@@ -1,12 +1,13 @@
 // The console: one page on one target.
 
-import { Api, type Part, type Recommendation, type Target } from "./api";
+import { Api, Refusal, type Part, type Recommendation, type Target } from "./api";
 import { Charts, SPANS } from "./charts";
 import { Timeline } from "./decisions";
 import { showDetails } from "./details";
 import { byId, h } from "./dom";
 import { amount, iso, percent, time } from "./format";
 import { PolicyPanel } from "./policy";
+import { signIn } from "./session";
 import "./style.css";
 
 /** The charts are read anew at most this often. */
@@ -29,7 +30,7 @@ class Page {
     private target: Target,
   ) {
     this.part = target.parts[0]?.id ?? "";
-    byId("where").textContent = `${namespace} / ${target.name}`;
+    byId("where").textContent = `${namespace} /`;
     this.policy = new PolicyPanel(api, target.name);
     this.timeline = new Timeline(api, byId("timeline"), byId("older"), (it) => void this.open(it));
     this.controls();
@@ -151,16 +152,13 @@ class Page {
   }
 
   private listen(): void {
-    const events = this.api.events();
     const live = byId("live");
-    const on = <T>(kind: string, take: (data: T) => void) =>
-      events.addEventListener(kind, (event) => take(JSON.parse((event as MessageEvent<string>).data)));
     const connected = (yes: boolean) => {
       live.textContent = yes ? "live" : "connection lost, trying again";
       live.className = yes ? "good" : "bad";
     };
-    events.addEventListener("open", () => connected(true));
-    events.addEventListener("error", () => connected(false));
+    const events = this.api.events(connected);
+    const on = <T>(kind: string, take: (data: T) => void) => events.on(kind, (data) => take(JSON.parse(data)));
     on<Target>("tick", (target) => {
       if (target.name === this.target.name && !this.paused) this.show(target);
     });
@@ -172,7 +170,34 @@ class Page {
     });
     on("module", () => void this.policy.loadModules());
     on("missed", () => void this.decisions());
+    void events.run();
   }
+}
+
+/** Which of a namespace's targets is shown; another one is another page. */
+function choose(namespace: string, targets: Target[], shown: Target): void {
+  const select = byId<HTMLSelectElement>("target");
+  select.replaceChildren(...targets.map((it) => h("option", { value: it.name }, it.name)));
+  select.value = shown.name;
+  select.hidden = false;
+  select.addEventListener("change", () => {
+    location.search = new URLSearchParams({ namespace, target: select.value }).toString();
+  });
+}
+
+/** Asks who it is, and where to look; a caller may have rights in one namespace only. */
+function askForToken(why: Refusal, namespace: string): void {
+  const dialog = byId<HTMLDialogElement>("sign-in");
+  byId("sign-in-why").textContent = `${why.message} ${why.fix}`;
+  byId<HTMLInputElement>("namespace").value = namespace;
+  byId("sign-in-form").addEventListener("submit", () => {
+    const given = byId<HTMLInputElement>("token").value.trim();
+    if (given) signIn(given);
+    const search = new URLSearchParams(location.search);
+    search.set("namespace", byId<HTMLInputElement>("namespace").value.trim());
+    location.search = search.toString();
+  });
+  dialog.showModal();
 }
 
 async function start(): Promise<void> {
@@ -186,10 +211,14 @@ async function start(): Promise<void> {
     setTimeout(() => void start().catch(failed), 1000);
     return;
   }
+  choose(namespace, targets, target);
   await new Page(api, namespace, target).load();
 }
 
 function failed(error: unknown): void {
+  if (error instanceof Refusal && (error.status === 401 || error.status === 403)) {
+    askForToken(error, new URLSearchParams(location.search).get("namespace") ?? "");
+  }
   byId("live").className = "bad";
   byId("live").textContent = String(error);
 }

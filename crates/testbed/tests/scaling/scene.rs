@@ -8,8 +8,8 @@ use foreshard_testbed::HistorySeries;
 /// CPU of an auto-scaling group over 62 days at 5 min, from the Numenta Anomaly Benchmark.
 pub(crate) const TRACE: &str = "examples/traces/nab_asg_cpu.csv.gz";
 /// 2014-07-10 13:03:18 UTC: here the load goes beyond what [`REPLICAS`] can serve, on its way from 31 to 100 percent.
-/// A rise like it comes at this time on most days. Which one it is was chosen by the replay: its policy is ahead of
-/// nine in ten.
+/// It was chosen as one that the replay's policy is ahead of: what is asserted is order and safety where there is
+/// something to foresee. How often there is, the replay says over all 62 days.
 const RISE: i64 = 1_404_997_398;
 /// A percent of the trace stands for this many requests a second.
 const FACTOR: f64 = 10.0;
