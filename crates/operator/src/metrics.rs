@@ -32,14 +32,14 @@ pub struct ActionLabels {
 }
 
 /// What a query was for.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct PurposeLabels {
     /// `live`, `refresh` or `backfill`.
     pub purpose: &'static str,
 }
 
 /// Where a signal stands.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct StateLabels {
     /// `waiting`, `backfilling`, `fresh`, `no_data` or `failing`.
     pub state: &'static str,

@@ -35,6 +35,9 @@ fn exported() -> BTreeSet<String> {
     drop(metrics.not_ready.get_or_create(&Default::default()));
     drop(metrics.actions.get_or_create(&Default::default()));
     drop(metrics.clamps.get_or_create(&Default::default()));
+    drop(metrics.queries.get_or_create(&Default::default()));
+    drop(metrics.query_failures.get_or_create(&Default::default()));
+    drop(metrics.signals.get_or_create(&Default::default()));
     drop(metrics.recommended.get_or_create(&Default::default()));
     let numbers = [
         &metrics.skill,

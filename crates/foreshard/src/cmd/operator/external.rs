@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 const SERVICE_PORT: u16 = 443;
 
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Recommendations for KEDA and HorizontalPodAutoscalers")]
 pub(super) struct Args {
     /// Where KEDA's external scaler is served, by gRPC [default: nowhere].
