@@ -11,6 +11,8 @@ mod acting;
 mod definitions;
 mod external;
 mod failover;
+mod faults;
 mod modules;
 mod stage;
 mod trouble;
+mod unanswered;

@@ -15,6 +15,8 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::faults::Faults;
+
 pub(crate) const GROUP: &str = "apis/foreshard.dev/v1alpha1";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 /// Longest wait for anything.
@@ -81,6 +83,8 @@ pub(crate) struct Stage {
     /// Each with a runtime of its own, as if it were a process.
     operators: Vec<(Runtime, CancellationToken, JoinHandle<()>)>,
     pub(crate) metrics: Option<Metrics>,
+    /// On the way of the operator that is started next.
+    faults: Option<Faults>,
 }
 
 impl Stage {
@@ -93,6 +97,7 @@ impl Stage {
             namespace: plane.namespace(name).unwrap(),
             operators: Vec::new(),
             metrics: None,
+            faults: None,
         })
     }
 
@@ -107,6 +112,13 @@ impl Stage {
     /// Starts one more operator.
     pub(crate) fn operate(&mut self, leader_election: bool) {
         self.operate_with(leader_election, |_| {}, |_, _, _| {});
+    }
+
+    /// The same, on a way to the API server that can be broken.
+    pub(crate) fn operate_through(&mut self, faults: &Faults) {
+        self.faults = Some(faults.clone());
+        self.operate(false);
+        self.faults = None;
     }
 
     /// The same with a change of its settings; `made` is called inside of its runtime before it runs.
@@ -140,7 +152,11 @@ impl Stage {
             let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
                 .await
                 .unwrap();
-            kube::Client::try_from(config).unwrap()
+            let client = kube::Client::try_from(config).unwrap();
+            match &self.faults {
+                Some(faults) => faults.client(client),
+                None => client,
+            }
         });
         let host = Host::new(HostConfig::new(Compiler::InProcess)).unwrap();
         let host = Arc::new(host);
