@@ -33,6 +33,9 @@ const STEPS: usize = 20;
 /// How much a step multiplies the load with.
 const STEP: f64 = 4.0;
 const STEADY: Duration = Duration::from_secs(180);
+/// Nothing needs changing when so long no more is written than so much.
+const QUIET: Duration = Duration::from_secs(20);
+const QUIET_WRITES: f64 = 5.0;
 const LIMIT: Duration = Duration::from_secs(900);
 
 /// One line of the result.
@@ -86,6 +89,15 @@ pub(super) fn run(foreshard: &Path) -> anyhow::Result<()> {
         wanted: "",
     });
     wait("first fits done", || cluster.fitted(POLICIES))?;
+    // What was learned first may change something; that is no steady state.
+    wait("nothing left to change", || {
+        let before = cluster.writes()?;
+        thread::sleep(QUIET);
+        let more = cluster.writes()? - before;
+        Ok((more <= QUIET_WRITES)
+            .then_some(())
+            .ok_or(format!("{more} writes in {} s", QUIET.as_secs())))
+    })?;
     say("a steady state of three minutes");
     results.extend(steady(&cluster, &prometheus)?);
     say("20 steps of the load, one policy at a time");
