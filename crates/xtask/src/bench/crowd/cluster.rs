@@ -18,6 +18,8 @@ const OWN: &str = "foreshard-system";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 /// At once; the API server's limits for one client are above it.
 const WRITERS: usize = 8;
+/// A thousand objects are megabytes: who asks without a pause measures the asking.
+const LIST_EVERY: Duration = Duration::from_secs(1);
 /// For one object.
 const ATTEMPTS: usize = 5;
 
@@ -167,7 +169,7 @@ impl Cluster {
     }
 
     fn running(&self, deployments: usize) -> anyhow::Result<Result<(), String>> {
-        thread::sleep(Duration::from_secs(1));
+        thread::sleep(LIST_EVERY);
         let all = self
             .plane
             .api()
@@ -184,6 +186,7 @@ impl Cluster {
 
     /// How many policies are Ready.
     pub(super) fn ready(&self) -> anyhow::Result<usize> {
+        thread::sleep(LIST_EVERY);
         let all = self
             .plane
             .api()
