@@ -125,6 +125,7 @@ impl Worker {
         loop {
             let started = Instant::now();
             let Some(wait) = self.pass().await else { break };
+            self.learning.give_back();
             let next = started + self.spread(wait);
             let wants_turn = self.learning.wants_turn();
             tokio::select! {

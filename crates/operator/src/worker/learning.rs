@@ -57,6 +57,14 @@ impl Learning {
         self.turn.take()
     }
 
+    /// After a pass. One that did not come to an evaluation (no target, no answer) leaves the turn to others, and waits
+    /// for none until an evaluation owes fits again.
+    pub(super) fn give_back(&mut self) {
+        if self.turn.take().is_some() {
+            self.owes_fits = false;
+        }
+    }
+
     /// After an evaluation.
     pub(super) fn learned(&mut self, owes_fits: bool, is_fitted: bool) {
         self.owes_fits = owes_fits;
@@ -93,6 +101,18 @@ mod tests {
         learning.may_fit(61, false);
         learning.learned(false, true);
         assert!(!learning.wants_turn() && learning.holds().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_is_not_used_is_left_to_others() {
+        let fits = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
+        let mut learning = Learning::begun(0);
+        learning.may_fit(60, false);
+        learning.learned(true, false);
+        learning.turn(std::sync::Arc::clone(&fits).acquire_owned().await.ok());
+        learning.give_back();
+        assert_eq!(fits.available_permits(), 1);
+        assert!(!learning.wants_turn());
     }
 
     #[test]
