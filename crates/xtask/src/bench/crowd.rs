@@ -45,6 +45,25 @@ struct Measured {
     wanted: &'static str,
 }
 
+/// What was measured, told at once and again at the end.
+#[derive(Default)]
+struct Results(Vec<Measured>);
+
+impl Results {
+    fn add(&mut self, measured: Measured) {
+        say(&format!("= {}: {}", measured.what, measured.value));
+        self.0.push(measured);
+    }
+
+    fn print(&self) {
+        println!("\n| what | measured | wanted |\n|---|---|---|");
+        for line in &self.0 {
+            println!("| {} | {} | {} |", line.what, line.value, line.wanted);
+        }
+        println!();
+    }
+}
+
 /// Measures, with this binary, and prints the table.
 pub(super) fn run(foreshard: &Path) -> anyhow::Result<()> {
     let raised: Raised = Arc::default();
@@ -55,7 +74,7 @@ pub(super) fn run(foreshard: &Path) -> anyhow::Result<()> {
     prometheus.scrape(&[exporter.address()], SCRAPE_EVERY)?;
     say("a control plane, 1,000 Deployments and their pods");
     let mut cluster = Cluster::start(POLICIES)?;
-    let mut results = Vec::new();
+    let mut results = Results::default();
     let folder = shell::root();
     cluster.operate(foreshard, &["one", "two"])?;
     cluster.create_source(prometheus.url())?;
@@ -72,7 +91,7 @@ pub(super) fn run(foreshard: &Path) -> anyhow::Result<()> {
         })
     })?;
     let all = begun.elapsed().as_secs_f64();
-    results.push(Measured {
+    results.add(Measured {
         what: "from creating all to all Ready",
         value: format!(
             "{all:.1} s, of which creating {:.1} s",
@@ -83,7 +102,7 @@ pub(super) fn run(foreshard: &Path) -> anyhow::Result<()> {
     wait("all histories read", || {
         cluster.backfilled(POLICIES * METRICS.len())
     })?;
-    results.push(Measured {
+    results.add(Measured {
         what: "to the last of 28 days read",
         value: format!("{:.0} s", begun.elapsed().as_secs_f64()),
         wanted: "",
@@ -99,14 +118,16 @@ pub(super) fn run(foreshard: &Path) -> anyhow::Result<()> {
             .ok_or(format!("{more} writes in {} s", QUIET.as_secs())))
     })?;
     say("a steady state of three minutes");
-    results.extend(steady(&cluster, &prometheus)?);
+    for measured in steady(&cluster, &prometheus)? {
+        results.add(measured);
+    }
     say("20 steps of the load, one policy at a time");
-    results.push(steps(&cluster, &raised)?);
+    results.add(steps(&cluster, &raised)?);
     say("an upload");
-    results.push(push(&cluster, foreshard, &folder)?);
+    results.add(push(&cluster, foreshard, &folder)?);
     say("the leader is killed");
-    results.push(failover(&mut cluster, &raised)?);
-    print(&results);
+    results.add(failover(&mut cluster, &raised)?);
+    results.print();
     cluster.down()
 }
 
@@ -327,12 +348,4 @@ fn wait(
         }
         thread::sleep(Duration::from_millis(100));
     }
-}
-
-fn print(results: &[Measured]) {
-    println!("\n| what | measured | wanted |\n|---|---|---|");
-    for line in results {
-        println!("| {} | {} | {} |", line.what, line.value, line.wanted);
-    }
-    println!();
 }
