@@ -84,6 +84,17 @@ impl Default for Board {
 }
 
 impl Board {
+    /// The policies that would ask for other replicas than are asked for.
+    pub(crate) fn undone(&self) -> Vec<Key> {
+        let all = self.decided.read().unwrap_or_else(PoisonError::into_inner);
+        let undone = all.iter().filter(|(_, decided)| {
+            decided
+                .replicas
+                .is_some_and(|count| count != decided.current)
+        });
+        undone.map(|(key, _)| key.clone()).collect()
+    }
+
     /// A pass has ended.
     pub(crate) fn put(&self, key: &Key, decided: Decided) {
         let mut all = self.decided.write().unwrap_or_else(PoisonError::into_inner);

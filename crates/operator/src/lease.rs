@@ -51,6 +51,13 @@ impl Claim {
             .borrow()
             .is_some_and(|until| Instant::now() < until)
     }
+
+    /// Returns when the lease was gained, renewed or given up; never for a claim that always holds.
+    pub(crate) async fn changed(&mut self) {
+        if self.until.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// What is known of the lease, by the local clock: clocks of other machines are never compared with ours.
@@ -76,6 +83,13 @@ impl Known {
         self.version = lease.and_then(ResourceExt::resource_version);
         self.holder = holder;
         self.renewed = renewed;
+    }
+
+    /// How long to wait for the next look: a lease that nobody renews is taken as soon as that is allowed.
+    fn watch_again_in(&self, now: Instant) -> Duration {
+        let free = self.seen.map(|seen| (seen + DURATION).duration_since(now));
+        let free = free.filter(|wait| !wait.is_zero());
+        free.map_or(WATCH_EVERY, |wait| wait.min(WATCH_EVERY))
     }
 
     /// Whether `me` may take or renew it at `now`.
@@ -125,15 +139,13 @@ impl Keeper {
                     tracing::warn!("lease not renewed: the API server did not answer in time")
                 }
             }
-            let holding = self.until.borrow().is_some();
-            let pause = if holding { RENEW_EVERY } else { WATCH_EVERY };
-            // Half of the deadline is left for trying again soon after a failure.
-            let failing = holding
-                && self
-                    .until
-                    .borrow()
-                    .is_some_and(|until| until < attempt + RENEW_DEADLINE);
-            let pause = if failing { WATCH_EVERY } else { pause };
+            let until = *self.until.borrow();
+            let pause = match until {
+                None => self.known.watch_again_in(Instant::now()),
+                // Half of the deadline is left for trying again soon after a failure.
+                Some(until) if until < attempt + RENEW_DEADLINE => WATCH_EVERY,
+                Some(_) => RENEW_EVERY,
+            };
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(pause) => {}
@@ -289,6 +301,20 @@ mod tests {
         assert!(known.is_free("a", Instant::now()));
         known.read(Some(&lease("", 9)), Instant::now());
         assert!(known.is_free("a", Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_nobody_renews_is_looked_at_when_it_ends() {
+        let mut known = Known::default();
+        assert_eq!(known.watch_again_in(Instant::now()), WATCH_EVERY);
+        known.read(Some(&lease("b", 1)), Instant::now());
+        tokio::time::advance(DURATION - Duration::from_millis(300)).await;
+        let rest = known.watch_again_in(Instant::now());
+        assert_eq!(rest, Duration::from_millis(300));
+        tokio::time::advance(rest).await;
+        assert!(known.is_free("a", Instant::now()));
+        // Somebody was faster, or the server does not answer: no reason to ask without pause.
+        assert_eq!(known.watch_again_in(Instant::now()), WATCH_EVERY);
     }
 
     #[tokio::test(start_paused = true)]

@@ -283,6 +283,7 @@ impl Scope {
 async fn oversee(shared: Arc<Shared>, stop: CancellationToken) {
     const EVERY: Duration = Duration::from_secs(2);
     let mut was_leader = None;
+    let mut claim = shared.claim.clone();
     let mut tally = Tally::default();
     loop {
         let waits = shared
@@ -293,12 +294,16 @@ async fn oversee(shared: Arc<Shared>, stop: CancellationToken) {
         let leads = shared.claim.holds();
         shared.metrics.leader.set(i64::from(leads));
         if was_leader.replace(leads) == Some(false) && leads {
-            // What was decided while another replica wrote is written now.
+            // What was decided while another replica wrote is written now; those that have something to write go first.
+            for key in shared.board.undone() {
+                shared.wakes.policy(&key);
+            }
             shared.wakes.all();
         }
         tally.count(&shared.metrics, &shared.sources.all());
         tokio::select! {
             () = stop.cancelled() => return,
+            () = claim.changed() => {}
             () = tokio::time::sleep(EVERY) => {}
         }
     }
