@@ -404,6 +404,7 @@ fn until_now<'a>(
     .collect()
 }
 
+mod outlook;
 #[cfg(test)]
 mod persistence_tests;
 #[cfg(test)]

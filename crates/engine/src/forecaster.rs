@@ -9,6 +9,7 @@ use foreshard_forecast::{
 use serde::{Deserialize, Serialize};
 
 use crate::gate::Gate;
+use crate::observation::SignalSeen;
 use crate::settings::Crowd;
 use crate::windows::maximum;
 
@@ -168,6 +169,26 @@ impl Forecaster {
             forecast.skill = skill;
         }
         forecast
+    }
+
+    /// The load of the next `horizon` seconds, as the model in use draws it; none while there is no model.
+    pub(crate) fn outlook(
+        &self,
+        seen: &SignalSeen<'_>,
+        now: i64,
+        horizon: i64,
+        levels: Vec<f64>,
+    ) -> Option<Forecast> {
+        let fitted = self.fitted.as_ref()?;
+        let request = Request {
+            now,
+            horizon,
+            levels,
+            peaks: fitted.peaks.clone(),
+        };
+        let latest = seen.latest.filter(|sample| sample.value.is_finite());
+        let kept = &fitted.kept;
+        Some(kept.predict(seen.history, latest, &request, &self.calibration))
     }
 
     /// What truth has taught so far.

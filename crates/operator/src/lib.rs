@@ -25,6 +25,7 @@ mod metrics;
 pub mod module_store;
 mod modules;
 mod operator;
+mod outlook;
 mod part;
 mod policies;
 mod publish;

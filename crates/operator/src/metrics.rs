@@ -83,6 +83,8 @@ pub struct Metrics {
     pub recommended: Family<PolicyLabels, Gauge>,
     /// Skill of the forecast.
     pub skill: Family<PolicyLabels, Number>,
+    /// 1: the forecast may not act.
+    pub demoted: Family<PolicyLabels, Gauge>,
     /// Seconds from an order to its effect: nine of ten took no longer.
     pub lead: Family<PolicyLabels, Number>,
     /// Seconds a day over capacity, had we been followed.
@@ -122,6 +124,7 @@ impl Metrics {
             leader: Gauge::default(),
             recommended: Family::default(),
             skill: Family::default(),
+            demoted: Family::default(),
             lead: Family::default(),
             shadow_harm: Family::default(),
             live_harm: Family::default(),
@@ -178,8 +181,13 @@ impl Metrics {
         );
         r.register(
             "forecast_skill",
-            "1 - loss / loss of seasonal-naive",
+            "1 - loss / loss of seasonal-naive, of what was issued in the last days",
             metrics.skill.clone(),
+        );
+        r.register(
+            "forecast_demoted",
+            "1: the forecast may not act",
+            metrics.demoted.clone(),
         );
         r.register_with_unit(
             "lead_time",
@@ -236,6 +244,7 @@ impl Metrics {
     /// A policy is gone.
     pub fn forget(&self, labels: &PolicyLabels) {
         self.recommended.remove(labels);
+        self.demoted.remove(labels);
         for family in [
             &self.skill,
             &self.lead,

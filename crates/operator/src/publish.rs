@@ -10,10 +10,9 @@ use foreshard_server::view::{Band, Objective, Part, Point, RecommendationObject,
 use foreshard_server::{Decision, Hub, Name, Update};
 
 use crate::index::Key;
+use crate::outlook::{BAND, Outlook};
 use crate::part::{KIND, PART};
 
-/// Levels that the charts show.
-const BAND: [f64; 2] = [0.5, 0.9];
 /// Most moments for which it is remembered what had been forecast.
 const EXPECTED_MAX: usize = 1500;
 
@@ -21,6 +20,17 @@ const EXPECTED_MAX: usize = 1500;
 #[derive(Clone)]
 pub(crate) struct Publisher {
     hub: Arc<Hub>,
+}
+
+/// One evaluation of a policy.
+pub(crate) struct Shown<'a> {
+    pub(crate) policy: &'a ValidatedPolicy,
+    pub(crate) outcome: &'a Outcome,
+    pub(crate) outlook: &'a Outlook,
+    /// The name of the module that is asked first.
+    pub(crate) first: &'a str,
+    /// What stands for it in the cluster.
+    pub(crate) recommendation: Option<RecommendationObject>,
 }
 
 /// What was forecast for moments to come of one target, soonest first.
@@ -41,15 +51,14 @@ impl Publisher {
     }
 
     /// Shows one evaluation of the policy `key`.
-    pub(crate) fn publish(
-        &self,
-        key: &Key,
-        policy: &ValidatedPolicy,
-        outcome: &Outcome,
-        first: &str,
-        recommendation: Option<RecommendationObject>,
-        expected: &mut Expected,
-    ) {
+    pub(crate) fn publish(&self, key: &Key, shown: Shown<'_>, expected: &mut Expected) {
+        let Shown {
+            policy,
+            outcome,
+            outlook,
+            first,
+            recommendation,
+        } = shown;
         // A name that Kubernetes takes and the API does not is not served.
         let Ok(namespace) = key.0.parse::<Name>() else {
             return;
@@ -73,7 +82,7 @@ impl Publisher {
             &namespace,
             Update {
                 points: vec![(PART.to_owned(), point)],
-                forecasts: Some(Arc::new(context.forecasts.clone())),
+                forecasts: Some(Arc::clone(outlook.forecasts())),
                 decision: Some(Decision {
                     policy: first.to_owned(),
                     record: Arc::clone(&outcome.record),

@@ -11,6 +11,7 @@ use foreshard_api::v1alpha1::{ScalingPolicyStatus, ShadowScore};
 use foreshard_api::{Quantity, time};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use crate::outlook::DayPeak;
 use crate::shadow::Score;
 
 /// Seconds between two writes of one policy's drifting numbers.
@@ -34,7 +35,7 @@ pub(crate) struct Report {
     /// Replicas that we would ask for.
     pub(crate) recommended: Option<u32>,
     /// Highest expected load with its unit, and when, in Unix seconds.
-    pub(crate) peak: Option<(f64, String, i64)>,
+    pub(crate) peak: Option<DayPeak>,
     /// Skill of the forecast, or none while unknown.
     pub(crate) skill: Option<f64>,
     /// It may not act.
@@ -125,12 +126,12 @@ fn status(old: &ScalingPolicyStatus, report: &Report, now: i64) -> ScalingPolicy
         mode: Some(report.mode.clone()),
         current_replicas: report.current.map(signed),
         recommended_replicas: report.recommended.map(signed),
-        forecast_peak: peak.map(|(value, unit, _)| {
-            format!("{} {unit}", Quantity::show(two_digits(*value)))
+        forecast_peak: peak.map(|peak| {
+            format!("{} {}", Quantity::show(two_digits(peak.value)), peak.unit)
                 .trim_end()
                 .to_owned()
         }),
-        forecast_peak_time: peak.map(|(_, _, at)| time::from_unix(at - at.rem_euclid(1800))),
+        forecast_peak_time: peak.map(|peak| time::from_unix(peak.at - peak.at.rem_euclid(1800))),
         forecast_skill: skill(report),
         observed_lead_time_seconds: report.lead_seconds.map(|it| two_digits(it) as i32),
         shadow_score: report.shadow.as_ref().and_then(shadow),
@@ -194,6 +195,11 @@ mod tests {
 
     use super::*;
 
+    fn peak(value: f64, at: i64) -> DayPeak {
+        let unit = "requests/s".to_owned();
+        DayPeak { value, unit, at }
+    }
+
     fn report() -> Report {
         Report {
             generation: 1,
@@ -201,7 +207,7 @@ mod tests {
             mode: "Observe".to_owned(),
             current: Some(3),
             recommended: Some(4),
-            peak: Some((123.4, "requests/s".to_owned(), 7300)),
+            peak: Some(peak(123.4, 7300)),
             skill: Some(0.43),
             findings: vec![Finding::yes(kind::READY, "Decides", "Load 12.3.")],
             ..Report::default()
@@ -218,7 +224,7 @@ mod tests {
         assert_eq!(first.forecast_peak_time, Some(time::from_unix(7200)));
         let mut drifted = report();
         drifted.skill = Some(0.41);
-        drifted.peak = Some((121.0, "requests/s".to_owned(), 7900));
+        drifted.peak = Some(peak(121.0, 7900));
         drifted.findings = vec![Finding::yes(kind::READY, "Decides", "Load 99.")];
         assert_eq!(next(&first, &drifted, Some(1000), &drifts, 5000), None);
     }

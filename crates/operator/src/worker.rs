@@ -6,6 +6,7 @@
 //! next pass begins anew.
 
 mod act;
+mod approved;
 mod decide;
 mod learning;
 mod memory;
@@ -229,6 +230,7 @@ impl Worker {
         let policy = ValidatedPolicy::parse(&object.spec).map_err(|error| error.to_string())?;
         let policy = Arc::new(policy);
         self.checked = Some((generation, Arc::clone(&policy)));
+        self.memory.outlook.clear();
         Ok(policy)
     }
 

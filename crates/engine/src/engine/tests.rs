@@ -219,6 +219,38 @@ fn a_forecast_acts_before_the_load_comes() {
 }
 
 #[test]
+fn the_outlook_shows_the_day_and_is_told_to_nobody() {
+    let (load, now) = (load(), FROM + DAY);
+    let (outcome, engine) = live(&load, now);
+    let before = engine.snapshot();
+    let seen = observation(&load, now, &[("", 600.0, 20)]);
+    let outlook = engine.outlook(&seen, &outcome, DAY, &[0.25]);
+    let [drawn] = &outlook[..] else {
+        panic!("{outlook:?}")
+    };
+    let made = &outcome.record.context.forecasts[0];
+    assert!(made.paths.iter().all(Vec::is_empty) && made.levels[0] > 0.25);
+    assert_eq!(drawn.levels[1..], made.levels);
+    assert_eq!(drawn.levels[0], 0.25);
+    assert_eq!(drawn.paths.len(), drawn.levels.len());
+    assert!(
+        drawn
+            .paths
+            .iter()
+            .all(|path| path.len() as i64 == DAY / STEP)
+    );
+    // What both say, they say alike.
+    for (drawn, made) in drawn.peaks.iter().zip(&made.peaks) {
+        assert_eq!(drawn.values[1..], made.values);
+        assert_eq!((&drawn.action, drawn.lead), (&made.action, made.lead));
+    }
+    assert_eq!(engine.snapshot(), before);
+    let never_fitted = Engine::new(Settings::default());
+    let as_it_was = &outcome.record.context.forecasts;
+    assert_eq!(never_fitted.outlook(&seen, &outcome, DAY, &[]), **as_it_was);
+}
+
+#[test]
 fn memory_is_kept_by_steps_only_and_bounded() {
     let load = load();
     let mut engine = Engine::new(Settings::default());

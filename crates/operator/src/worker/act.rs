@@ -4,10 +4,8 @@
 //! at once more: the lease, the kill switch, the pauses; and the write itself names the version that was read.
 
 use foreshard_api::condition::{Finding, kind};
-use foreshard_api::time::unix;
-use foreshard_api::v1alpha1::{Mode, ScalingRecommendation};
+use foreshard_api::v1alpha1::Mode;
 use foreshard_decide::contract::Action;
-use kube::ResourceExt as _;
 use kube::runtime::events::EventType;
 
 use super::{Pass, Worker};
@@ -58,106 +56,7 @@ impl Worker {
         pass.findings.push(finding);
     }
 
-    /// Carries out what somebody approved, within what the guardrails allow now.
-    async fn approved(&mut self, pass: &mut Pass, seen: &Seen, wanted: Option<u32>) -> Finding {
-        let approved = self.newest_approval(pass.now);
-        let Some(approved) = approved else {
-            return match wanted {
-                None => up_to_date(seen),
-                Some(count) => {
-                    let name = self.memory.last_recommendation.clone().unwrap_or_default();
-                    let message = format!(
-                        "{} to {count} replicas waits until somebody approves scalingrecommendation {name}: kubectl foreshard approve {name} -n {}; docs/security.md says how with kubectl alone",
-                        seen.wanted, self.key.0
-                    );
-                    Finding::no(kind::ACTUATED, "WaitsForApproval", message)
-                }
-            };
-        };
-        let name = approved.name_any();
-        let to = approved
-            .spec
-            .plan
-            .first()
-            .map_or(0, |step| u32::try_from(step.to).unwrap_or(0));
-        let from = approved
-            .spec
-            .plan
-            .first()
-            .map_or(0, |step| u32::try_from(step.from).unwrap_or(0));
-        if to > from
-            && let Some(freeze) = self.freezes_increases(pass.now)
-        {
-            let message = format!("what was approved in {name} waits: frozen by {freeze}");
-            return Finding::no(kind::ACTUATED, "Paused", message);
-        }
-        // Growing is what was approved, or what is needed by now; shrinking never goes below what is needed by now.
-        let count = match wanted {
-            _ if to > from && seen.wanted < to => to.min(self.most()),
-            Some(now) if to < from && now < seen.wanted => to.max(now).min(seen.wanted),
-            _ => seen.wanted,
-        };
-        if count == seen.wanted {
-            let state = if seen.wanted == to {
-                "Applied"
-            } else {
-                "Superseded"
-            };
-            recommend::state(&self.shared, &approved, state).await;
-            return up_to_date(seen);
-        }
-        self.scale(pass, seen, count, Some(&name)).await
-    }
-
-    /// The name of what forbids increases at `now`: an approval does not stand above it.
-    fn freezes_increases(&self, now: i64) -> Option<String> {
-        let freezes = &self.outcome.as_ref()?.record.rules.freezes;
-        let now = now as f64;
-        let mut holding = freezes
-            .iter()
-            .filter(|it| it.increases && it.start <= now && now < it.end);
-        holding.next().map(|it| it.name.clone())
-    }
-
-    /// The most that is allowed at this moment.
-    fn most(&self) -> u32 {
-        let replicas = self.outcome.as_ref().and_then(|outcome| {
-            outcome
-                .record
-                .context
-                .parts
-                .first()?
-                .replicas
-                .as_ref()
-                .map(|it| it.max)
-        });
-        replicas.unwrap_or(0)
-    }
-
-    /// The newest recommendation of this policy that is approved, not void, and not done.
-    fn newest_approval(&self, now: i64) -> Option<std::sync::Arc<ScalingRecommendation>> {
-        let all = self
-            .shared
-            .indexes
-            .recommendations
-            .in_namespace(&self.key.0);
-        let own = all.into_iter().filter(|it| {
-            let done = it
-                .status
-                .as_ref()
-                .and_then(|status| status.state.as_deref());
-            let approval = it.spec.approval.as_ref();
-            it.spec.policy_name == self.key.1
-                && matches!(done, None | Some("Pending"))
-                && unix(&it.spec.expiry_time) > now
-                && approval.is_some_and(|approval| {
-                    approval.digest == it.spec.digest && unix(&approval.expiry_time) > now
-                })
-        });
-        own.max_by_key(|it| unix(&it.spec.issued_time))
-    }
-
-    async fn scale(
+    pub(super) async fn scale(
         &mut self,
         pass: &mut Pass,
         seen: &Seen,
@@ -379,7 +278,7 @@ impl Worker {
     }
 }
 
-fn up_to_date(seen: &Seen) -> Finding {
+pub(super) fn up_to_date(seen: &Seen) -> Finding {
     let message = format!("{} replicas are what is wanted.", seen.wanted);
     Finding::yes(kind::ACTUATED, "UpToDate", message)
 }

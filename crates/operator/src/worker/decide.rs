@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foreshard_api::condition::{Finding, kind};
-use foreshard_decide::contract::Quality;
+use foreshard_decide::contract::{Forecast, Quality};
 use foreshard_engine::{Engine, Observation, Outcome, Policies as _, SignalSeen};
 use foreshard_forecast::{Sample, Series};
 use foreshard_history::collector::State;
@@ -11,6 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Pass, Worker, shown};
 use crate::future;
+use crate::outlook::{self, BAND};
 use crate::part::{PART, part, settings};
 use crate::policies::Bound;
 use crate::shadow::Look;
@@ -35,6 +36,15 @@ struct Job {
     next: i64,
     /// Held as long as models are fitted; without it none is.
     turn: Option<OwnedSemaphorePermit>,
+    /// Whether the next day is drawn as well.
+    draws: bool,
+}
+
+/// What became of it.
+struct Done {
+    engine: Box<Engine>,
+    outcome: Outcome,
+    outlook: Option<Vec<Forecast>>,
 }
 
 impl Worker {
@@ -86,6 +96,7 @@ impl Worker {
             recent: self.memory.recent.clone(),
             now: pass.now,
             next: pass.now + pass.policy.interval_seconds,
+            draws: self.memory.outlook.is_due(pass.now),
         };
         // Evaluations are bounded, and none runs on a thread that serves.
         let permit = Arc::clone(&self.shared.evaluations).acquire_owned().await;
@@ -94,7 +105,14 @@ impl Worker {
             job.step()
         });
         match step.await {
-            Ok((engine, outcome)) => {
+            Ok(Done {
+                engine,
+                outcome,
+                outlook,
+            }) => {
+                if let Some(outlook) = outlook {
+                    self.memory.outlook.set(pass.now, outlook);
+                }
                 self.learning
                     .learned(engine.owes_fits(), engine.is_fitted());
                 self.memory.engine = Some(engine);
@@ -207,7 +225,7 @@ impl Worker {
 }
 
 impl Job {
-    fn step(self) -> (Box<Engine>, Outcome) {
+    fn step(self) -> Done {
         let Self {
             mut engine,
             mut bound,
@@ -217,6 +235,7 @@ impl Job {
             now,
             next,
             turn,
+            draws,
         } = self;
         engine.put_off_fits(turn.is_none());
         let told = signals.iter().map(|it| SignalSeen {
@@ -236,7 +255,13 @@ impl Job {
         };
         debug_assert!(bound.bindings().len() <= 4, "the schema allows no more");
         let outcome = engine.step(&observation, &mut bound);
-        (engine, outcome)
+        let outlook =
+            draws.then(|| engine.outlook(&observation, &outcome, outlook::HORIZON_SECONDS, &BAND));
+        Done {
+            engine,
+            outcome,
+            outlook,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use foreshard_engine::Engine;
 
 use crate::breaker::Breaker;
 use crate::lead::Lead;
+use crate::outlook::Outlook;
 use crate::part::PART;
 use crate::recommendation::Ration;
 use crate::shadow::Shadow;
@@ -36,6 +37,7 @@ pub(super) struct Memory {
     /// When somebody else changed the count after we had.
     others: VecDeque<i64>,
     pub(super) last_recommendation: Option<String>,
+    pub(super) outlook: Outlook,
     pub(super) status_written: Option<i64>,
 }
 
@@ -53,6 +55,7 @@ impl Memory {
             wanted_seen: None,
             others: VecDeque::new(),
             last_recommendation: None,
+            outlook: Outlook::default(),
             status_written: None,
         }
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use foreshard_api::condition::{Finding, kind};
 use foreshard_api::v1alpha1::{ScalingPolicy, ScalingPolicyStatus};
-use foreshard_engine::Outcome;
 use foreshard_server::view::RecommendationObject;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Resource as _, ResourceExt as _};
@@ -16,6 +15,7 @@ use crate::advice::Decided;
 use crate::error::chain;
 use crate::metrics::ReasonLabels;
 use crate::part::PART;
+use crate::publish::Shown;
 use crate::shared::unix_now;
 use crate::status::{self, Report};
 use crate::target::in_time;
@@ -77,9 +77,7 @@ impl Worker {
             mode: in_force.show(),
             current: seen.as_ref().map(|seen| seen.wanted),
             recommended: outcome.as_ref().and_then(|it| it.count(PART)),
-            peak: outcome
-                .as_ref()
-                .and_then(|it| peak(it, &policy.signals[0].unit)),
+            peak: self.memory.outlook.peak(&policy),
             // Of no model there is none.
             skill: forecast
                 .as_ref()
@@ -108,7 +106,14 @@ impl Worker {
                 })
             });
             let publisher = self.shared.publisher.clone();
-            publisher.publish(&self.key, &policy, outcome, first, made, &mut self.expected);
+            let shown = Shown {
+                policy: &policy,
+                outcome,
+                outlook: &self.memory.outlook,
+                first,
+                recommendation: made,
+            };
+            publisher.publish(&self.key, shown, &mut self.expected);
         }
         self.write_status(&object, &report, now).await;
     }
@@ -121,8 +126,11 @@ impl Worker {
                 .get_or_create(&labels)
                 .set(i64::from(count));
         }
+        // There is one as soon as there is a model, if only NaN.
         if let Some(skill) = report.skill {
             metrics.skill.get_or_create(&labels).set(skill);
+            let demoted = i64::from(report.demoted);
+            metrics.demoted.get_or_create(&labels).set(demoted);
         }
         if let Some(lead) = report.lead_seconds {
             metrics.lead.get_or_create(&labels).set(lead);
@@ -234,29 +242,4 @@ fn stalled(findings: &[Finding]) -> Finding {
             "Nothing waits for a change of the spec.",
         ),
     }
-}
-
-/// The highest load expected within what was forecast, of the first signal, and when its window ends.
-fn peak(outcome: &Outcome, unit: &str) -> Option<(f64, String, i64)> {
-    let forecast = outcome.record.context.forecasts.first()?;
-    let seen = outcome.record.context.signals.first()?;
-    // Of what was never measured nothing is expected.
-    if seen.latest.is_none() && seen.history.values.iter().all(|bin| bin.is_nan()) {
-        return None;
-    }
-    let level = forecast
-        .levels
-        .iter()
-        .position(|level| *level >= 0.9 - 1e-9)?;
-    if let Some(path) = forecast.paths.get(level).filter(|path| !path.is_empty()) {
-        let (bin, value) = path.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
-        let at = forecast.start + bin as f64 * forecast.step;
-        return Some((*value, unit.to_owned(), at as i64));
-    }
-    let peak = forecast
-        .peaks
-        .iter()
-        .max_by(|a, b| (a.lead + a.window).total_cmp(&(b.lead + b.window)))?;
-    let at = outcome.record.context.now + peak.lead;
-    Some((*peak.values.get(level)?, unit.to_owned(), at as i64))
 }

@@ -129,6 +129,43 @@ fn what_was_approved_is_done_and_nothing_else() {
 }
 
 #[test]
+fn what_was_approved_waits_for_the_end_of_a_pause() {
+    let Some(stage) = Stage::new("acting-approve-pause") else {
+        return;
+    };
+    stage.deployment("web", 3);
+    stage.policy("web", "vector(900)", "Approve");
+    stage.expect("web", "Actuated", "False", "WaitsForApproval");
+    let made = eventually("a recommendation", || {
+        let made = stage.list(GROUP, "scalingrecommendations");
+        made.first().cloned().ok_or(made)
+    });
+    let (name, digest) = (&made["metadata"]["name"], &made["spec"]["digest"]);
+    stage.create(
+        GROUP,
+        "scalingoverrides",
+        &json!({
+            "apiVersion": "foreshard.dev/v1alpha1", "kind": "ScalingOverride", "metadata": {"name": "sale"},
+            "spec": {"policyName": "web", "pause": "ScaleUp", "expiryTime": "2100-01-01T00:00:00Z"}
+        }),
+    );
+    stage.expect("web", "Actuated", "True", "UpToDate");
+    let approval = json!({"spec": {"approval": {"digest": digest, "user": "admin", "expiryTime": "2100-01-01T00:00:00Z"}}});
+    let name = name.as_str().unwrap();
+    stage
+        .patch(GROUP, "scalingrecommendations", name, &approval)
+        .unwrap();
+    let message = stage.expect("web", "Actuated", "False", "Paused");
+    assert!(
+        message.ends_with("waits: no more than 3 replicas are allowed now"),
+        "{message}"
+    );
+    assert_eq!(stage.replicas("web"), 3);
+    stage.delete(GROUP, "scalingoverrides", "sale");
+    stage.expect_replicas("web", 9);
+}
+
+#[test]
 fn pauses_and_the_kill_switch_hold() {
     let Some(stage) = Stage::new("acting-paused") else {
         return;

@@ -89,10 +89,11 @@ fn facts(policy: &ScalingPolicy, now: i64) -> String {
     }
     if let Some(skill) = &status.forecast_skill {
         let meaning = match skill.as_str() {
-            "demoted" => {
-                "demoted: it has not beaten \"as a week ago\", and does not act".to_owned()
-            }
-            skill => format!("{skill} less error than \"as a week ago\""),
+            "demoted" => "demoted: it does not act; ForecastReliable says why".to_owned(),
+            skill => match skill.strip_prefix('-') {
+                Some(worse) => format!("{worse} more error than \"as a week ago\" of late"),
+                None => format!("{skill} less error than \"as a week ago\""),
+            },
         };
         line("Forecast:", meaning);
     }
