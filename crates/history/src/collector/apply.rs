@@ -64,7 +64,8 @@ impl Driver {
             };
             let sample = match samples {
                 Ok(Some(Samples::One(at, value))) if value.is_finite() => Some(Sample {
-                    at: at.floor() as i64,
+                    // Nothing is newer than now: what is ahead is the server's clock.
+                    at: (at.floor() as i64).min(unix),
                     value,
                 }),
                 Ok(Some(Samples::Histogram)) => {

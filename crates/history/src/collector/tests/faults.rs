@@ -275,6 +275,10 @@ async fn samples_of_the_future_are_not_used() {
     pass(10).await;
     let tolerated = watch.latest();
     assert_ne!(before, tolerated);
+    assert!(
+        tolerated.is_some_and(|sample| sample.at <= T0 + 40),
+        "newer than now is nothing: {tolerated:?}"
+    );
     fake.ahead(300);
     pass(60).await;
     let State::Failing { fault, .. } = watch.state() else {
