@@ -21,11 +21,11 @@ use crate::error::chain;
 pub(crate) const DURATION: Duration = Duration::from_secs(12);
 /// After so long without a renewal the holder stops writing.
 pub(crate) const RENEW_DEADLINE: Duration = Duration::from_secs(9);
-/// Between two renewals: twelve writes a minute.
+/// From the beginning of a renewal to that of the next: twelve writes a minute.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// Between two looks of those who wait.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
-/// One request.
+/// One request: with one for each renewal, a claim outlasts an API server that takes so long for every answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Whether this process may write. Cheap to copy and to ask.
@@ -108,6 +108,8 @@ pub(crate) struct Keeper {
     name: String,
     me: String,
     known: Known,
+    /// The lease as we wrote it last; none while it is not ours.
+    written: Option<Lease>,
     until: watch::Sender<Option<Instant>>,
 }
 
@@ -121,6 +123,7 @@ impl Keeper {
             name: name.to_owned(),
             me: me.to_owned(),
             known: Known::default(),
+            written: None,
             until,
         };
         (keeper, Claim { until: receiver })
@@ -131,24 +134,22 @@ impl Keeper {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         loop {
             let attempt = Instant::now();
-            match tokio::time::timeout(REQUEST_TIMEOUT, self.attempt()).await {
-                Ok(Ok(true)) => self.holds(Some(attempt + RENEW_DEADLINE)),
-                Ok(Ok(false)) => self.holds(None),
-                Ok(Err(error)) => tracing::warn!(error = chain(&error), "lease not renewed"),
-                Err(_) => {
-                    tracing::warn!("lease not renewed: the API server did not answer in time")
-                }
+            match self.attempt().await {
+                Ok(true) => self.holds(Some(attempt + RENEW_DEADLINE)),
+                Ok(false) => self.holds(None),
+                Err(error) => tracing::warn!(error = chain(&error), "lease not renewed"),
             }
             let until = *self.until.borrow();
-            let pause = match until {
-                None => self.known.watch_again_in(Instant::now()),
+            let now = Instant::now();
+            let next = match until {
+                None => now + self.known.watch_again_in(now),
+                Some(until) if until == attempt + RENEW_DEADLINE => attempt + RENEW_EVERY,
                 // Half of the deadline is left for trying again soon after a failure.
-                Some(until) if until < attempt + RENEW_DEADLINE => WATCH_EVERY,
-                Some(_) => RENEW_EVERY,
+                Some(_) => now + WATCH_EVERY,
             };
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep_until(next) => {}
             }
         }
         self.release().await;
@@ -172,26 +173,38 @@ impl Keeper {
 
     /// Whether the lease is ours now.
     async fn attempt(&mut self) -> kube::Result<bool> {
-        let found = self.api.get_opt(&self.name).await?;
+        // What nobody wrote to since need not be read first.
+        if let Some(lease) = self.written.take()
+            && self.write(Some(lease)).await?
+        {
+            return Ok(true);
+        }
+        let found = in_time(self.api.get_opt(&self.name)).await?;
         let now = Instant::now();
         self.known.read(found.as_ref(), now);
         if !self.known.is_free(&self.me, now) {
             return Ok(false);
         }
+        self.write(found).await
+    }
+
+    /// Puts our name and the time into the lease that was `found`; not if somebody else was faster.
+    async fn write(&mut self, found: Option<Lease>) -> kube::Result<bool> {
         let lease = self.ours(found);
         let parameters = PostParams::default();
-        // Both are refused when somebody else was faster.
         let written = if lease.resource_version().is_some() {
-            self.api.replace(&self.name, &parameters, &lease).await
+            in_time(self.api.replace(&self.name, &parameters, &lease)).await
         } else {
-            self.api.create(&parameters, &lease).await
+            in_time(self.api.create(&parameters, &lease)).await
         };
         match written {
             Ok(lease) => {
                 self.known.read(Some(&lease), Instant::now());
+                self.written = Some(lease);
                 Ok(true)
             }
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            // A lease that was deleted is made anew at the next look.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -236,7 +249,7 @@ impl Keeper {
             return;
         }
         let release = async {
-            let Some(mut lease) = self.api.get_opt(&self.name).await? else {
+            let Some(mut lease) = in_time(self.api.get_opt(&self.name)).await? else {
                 return Ok(());
             };
             if lease
@@ -251,17 +264,24 @@ impl Keeper {
                 spec.holder_identity = Some(String::new());
             }
             lease.metadata.managed_fields = None;
-            self.api
-                .replace(&self.name, &PostParams::default(), &lease)
+            let parameters = PostParams::default();
+            in_time(self.api.replace(&self.name, &parameters, &lease))
                 .await
                 .map(drop)
         };
-        match tokio::time::timeout(REQUEST_TIMEOUT, release).await {
-            Ok(Ok(())) => tracing::info!(lease = self.name, "lease released"),
-            Ok(Err(error)) => tracing::warn!(error = chain(&error), "lease not released"),
-            Err(_) => tracing::warn!("lease not released: the API server did not answer in time"),
+        match release.await {
+            Ok(()) => tracing::info!(lease = self.name, "lease released"),
+            Err(error) => tracing::warn!(error = chain(&error), "lease not released"),
         }
     }
+}
+
+/// A request that ends in time. It waits for no turn, as others do: who writes hangs on it.
+async fn in_time<T>(request: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+    let late = |_| kube::Error::Service("the API server did not answer in time".into());
+    tokio::time::timeout(REQUEST_TIMEOUT, request)
+        .await
+        .map_err(late)?
 }
 
 #[cfg(test)]
