@@ -29,6 +29,9 @@ use crate::wakes::Wakes;
 /// What is asked of each source to see whether it answers.
 const PROBE: &str = "vector(1)";
 
+/// The reason of a Secret that the API server could not tell now.
+const UNTOLD: &str = "SecretUnavailable";
+
 /// A source that the administrator configured.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -153,7 +156,7 @@ impl Sources {
         let mut entries = self.entries();
         if let Some(entry) = entries
             .get(&key)
-            .filter(|entry| entry.fingerprint == fingerprint)
+            .filter(|entry| entry.fingerprint == fingerprint || is_still(entry, &config))
         {
             return entry.made.clone();
         }
@@ -253,6 +256,13 @@ impl Sources {
     }
 }
 
+/// Whether an entry stays as it is because nothing is known: an API server that does not tell a Secret now has not
+/// changed it, and a collector that is made anew has to read all histories again.
+fn is_still(entry: &Entry, config: &Result<(SourceConfig, String), Trouble>) -> bool {
+    let untold = matches!(config, Err(trouble) if trouble.reason == UNTOLD);
+    untold && entry.made.is_ok()
+}
+
 fn build(config: SourceConfig) -> Result<Made, Trouble> {
     let invalid = |message: String| trouble("SourceInvalid", message);
     let collector = Collector::new(config).map_err(|error| invalid(error.to_string()))?;
@@ -280,7 +290,7 @@ impl Secrets {
                     "Forbidden",
                     format!("{field}: {message}; bind the Role that docs/rbac.md describes"),
                 ),
-                (_, message) => trouble("SecretUnavailable", format!("{field}: {message}")),
+                (_, message) => trouble(UNTOLD, format!("{field}: {message}")),
             })?;
         let data = object.data.unwrap_or_default();
         let bytes = data
