@@ -99,6 +99,8 @@ pub struct Metrics {
     pub query_failures: Family<ReasonLabels, Counter>,
     /// Signals that are watched, by state.
     pub signals: Family<StateLabels, Gauge>,
+    /// Workers that broke on a bug and were started again.
+    pub workers_broken: Counter,
     /// Answers to those who act themselves.
     pub external_answers: Answers,
     /// Whether the cluster's external-metrics API is ours.
@@ -132,6 +134,7 @@ impl Metrics {
             queries: Family::default(),
             query_failures: Family::default(),
             signals: Family::default(),
+            workers_broken: Counter::default(),
             external_answers: Answers::default(),
             external_metrics_registered: Gauge::default(),
         };
@@ -224,6 +227,11 @@ impl Metrics {
             "signals",
             "Signals that are watched, by state",
             metrics.signals.clone(),
+        );
+        r.register(
+            "workers_broken",
+            "Workers that broke on a bug and were started again",
+            metrics.workers_broken.clone(),
         );
         r.register(
             "external_answers",

@@ -1,10 +1,11 @@
-//! Keeps one worker for each policy.
+//! Keeps one worker for each policy, also after one broke.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::index::Key;
@@ -13,51 +14,97 @@ use crate::worker::Worker;
 
 /// Also without any change it is looked whether a worker ended that should not have.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// A worker that goes on for so long after it broke is well again.
+const WELL_AFTER: Duration = Duration::from_secs(600);
 
 /// Starts and ends workers as policies come and go, until `stop`; returns when all have ended.
 pub(crate) async fn supervise(shared: Arc<Shared>, stop: CancellationToken) {
     let mut changes = shared.indexes.policies.changes();
-    let mut tasks: JoinSet<Key> = JoinSet::new();
-    let mut running: BTreeMap<Key, (CancellationToken, Id)> = BTreeMap::new();
+    let mut crew = Crew {
+        shared,
+        tasks: JoinSet::new(),
+        running: BTreeMap::new(),
+        breaks: BTreeMap::new(),
+    };
     loop {
-        let wanted = shared.indexes.policies.all();
-        for (key, _) in &wanted {
-            if running.contains_key(key) {
-                continue;
-            }
-            let stopped = stop.child_token();
-            let token = stopped.clone();
-            let (worker, key) = (Worker::new(key.clone(), Arc::clone(&shared)), key.clone());
-            let named = key.clone();
-            let task = tasks.spawn(async move {
-                worker.run(stopped).await;
-                key
-            });
-            running.insert(named, (token, task.id()));
-        }
-        for (key, (stopped, _)) in &running {
-            if shared.indexes.policies.get(&key.0, &key.1).is_none() {
-                stopped.cancel();
-            }
-        }
-        shared
-            .metrics
-            .policies
-            .set(i64::try_from(wanted.len()).unwrap_or(i64::MAX));
+        crew.start(&stop);
+        crew.dismiss();
         tokio::select! {
             () = stop.cancelled() => break,
             _ = changes.changed() => {}
-            ended = tasks.join_next(), if !tasks.is_empty() => match ended {
-                Some(Ok(key)) => { running.remove(&key); }
-                Some(Err(error)) => {
-                    tracing::error!(%error, "a worker broke and is started again");
-                    let broken = error.id();
-                    running.retain(|_, (_, task)| *task != broken);
-                }
-                None => {}
-            },
+            Some(ended) = crew.tasks.join_next() => crew.ended(ended),
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
-    while tasks.join_next().await.is_some() {}
+    while crew.tasks.join_next().await.is_some() {}
+}
+
+/// The workers.
+struct Crew {
+    shared: Arc<Shared>,
+    tasks: JoinSet<Key>,
+    running: BTreeMap<Key, (CancellationToken, Id)>,
+    /// How often in a row the worker of a policy broke, and when last.
+    breaks: BTreeMap<Key, (u32, Instant)>,
+}
+
+impl Crew {
+    /// A worker for every policy that has none.
+    fn start(&mut self, stop: &CancellationToken) {
+        let wanted = self.shared.indexes.policies.all();
+        let count = i64::try_from(wanted.len()).unwrap_or(i64::MAX);
+        self.shared.metrics.policies.set(count);
+        for (key, _) in wanted {
+            if self.running.contains_key(&key) {
+                continue;
+            }
+            let breaks = self.breaks.get(&key).map_or(0, |(count, _)| *count);
+            let stopped = stop.child_token();
+            let token = stopped.clone();
+            let (worker, named) = (
+                Worker::new(key.clone(), Arc::clone(&self.shared)),
+                key.clone(),
+            );
+            let task = self.tasks.spawn(async move {
+                worker.run(breaks, stopped).await;
+                named
+            });
+            self.running.insert(key, (token, task.id()));
+        }
+    }
+
+    /// Ends the workers of policies that are gone.
+    fn dismiss(&mut self) {
+        let policies = &self.shared.indexes.policies;
+        for (key, (stopped, _)) in &self.running {
+            if policies.get(&key.0, &key.1).is_none() {
+                stopped.cancel();
+            }
+        }
+    }
+
+    fn ended(&mut self, ended: Result<Key, JoinError>) {
+        match ended {
+            Ok(key) => {
+                self.running.remove(&key);
+                self.breaks.remove(&key);
+            }
+            Err(error) => {
+                let mut running = self.running.iter();
+                let broken = running.find(|(_, (_, task))| *task == error.id());
+                let Some(key) = broken.map(|(key, _)| key.clone()) else {
+                    return;
+                };
+                self.running.remove(&key);
+                self.shared.metrics.workers_broken.inc();
+                let breaks = self.breaks.remove(&key);
+                let (count, _) = breaks
+                    .filter(|(_, last)| last.elapsed() < WELL_AFTER)
+                    .unwrap_or((0, Instant::now()));
+                tracing::error!(namespace = key.0, policy = key.1, %error, "a worker broke and is started again");
+                self.breaks
+                    .insert(key, (count.saturating_add(1), Instant::now()));
+            }
+        }
+    }
 }

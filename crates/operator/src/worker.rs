@@ -27,12 +27,10 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, PollSemaphore};
 
-use crate::advice::Decided;
 use crate::index::Key;
-use crate::metrics::{PolicyLabels, ReasonLabels};
+use crate::metrics::PolicyLabels;
 use crate::publish::Expected;
 use crate::shared::{Shared, unix_now};
-use crate::status::Report;
 use crate::target::{Seen, TargetError};
 use learning::Learning;
 use memory::Memory;
@@ -45,7 +43,7 @@ const PASS_EVERY_MIN: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_secs(5);
 /// Between two looks while a signal's data is not ok.
 const BLIND: Duration = Duration::from_secs(15);
-/// Between two looks at most while the API server does not answer.
+/// Between two looks at most while the API server does not answer, or while workers break.
 const UNANSWERED_MAX: Duration = Duration::from_secs(60);
 /// So many looks without an answer are not worth a status: it would go the same way.
 const UNANSWERED_TOLD: u32 = 3;
@@ -82,9 +80,9 @@ struct Pass {
     notes: Vec<String>,
 }
 
-/// How long to leave a server alone that did not answer so many times: twice as long each time.
-fn patience(unanswered: u32) -> Duration {
-    let longer = 2_u32.saturating_pow(unanswered.saturating_sub(1));
+/// How long to leave alone what failed so many times: twice as long each time.
+fn patience(failures: u32) -> Duration {
+    let longer = 2_u32.saturating_pow(failures.saturating_sub(1));
     SOON.saturating_mul(longer).min(UNANSWERED_MAX)
 }
 
@@ -116,8 +114,17 @@ impl Worker {
         }
     }
 
-    /// Makes passes until `stop`, or until the policy is gone.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    /// Makes passes until `stop`, or until the policy is gone. After those before it broke `breaks` times in a row it
+    /// says so, and leaves the policy alone for a while.
+    pub(crate) async fn run(mut self, breaks: u32, stop: CancellationToken) {
+        if breaks > 0 {
+            let wait = patience(breaks);
+            self.report_broken(wait).await;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
         let bell = self.shared.wakes.bell(&self.key);
         let mut turn = PollSemaphore::new(Arc::clone(&self.shared.fits));
         // A thousand policies that are created together do not ask for everything at once.
@@ -169,7 +176,7 @@ impl Worker {
         let policy = match self.check(&object) {
             Ok(policy) => policy,
             Err(message) => {
-                self.report_invalid(&object, message).await;
+                self.report_nothing(&object, "SpecInvalid", message).await;
                 return Some(Duration::from_secs(600));
             }
         };
@@ -397,31 +404,6 @@ impl Worker {
             namespace: self.key.0.clone(),
             policy: self.key.1.clone(),
         }
-    }
-
-    async fn report_invalid(&mut self, object: &Arc<ScalingPolicy>, message: String) {
-        let report = Report {
-            generation: object.metadata.generation.unwrap_or(0),
-            target: object.spec.target_ref.show(),
-            mode: "None (SpecInvalid)".to_owned(),
-            findings: vec![
-                Finding::no(kind::READY, "SpecInvalid", message.clone()),
-                Finding::yes(kind::STALLED, "SpecInvalid", message.clone()),
-            ],
-            ..Report::default()
-        };
-        self.shared
-            .metrics
-            .not_ready
-            .get_or_create(&ReasonLabels {
-                reason: "SpecInvalid",
-            })
-            .inc();
-        let now = unix_now();
-        self.shared
-            .board
-            .put(&self.key, Decided::nothing(report.generation, now, message));
-        self.write_status(object, &report, now).await;
     }
 
     async fn save(&mut self) {

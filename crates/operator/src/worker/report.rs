@@ -118,6 +118,49 @@ impl Worker {
         self.write_status(&object, &report, now).await;
     }
 
+    /// Tells everybody that nothing is decided, and why.
+    pub(super) async fn report_nothing(
+        &mut self,
+        object: &Arc<ScalingPolicy>,
+        reason: &'static str,
+        message: String,
+    ) {
+        let report = Report {
+            generation: object.metadata.generation.unwrap_or(0),
+            target: object.spec.target_ref.show(),
+            mode: format!("None ({reason})"),
+            findings: vec![
+                Finding::no(kind::READY, reason, message.clone()),
+                Finding::yes(kind::STALLED, reason, message.clone()),
+            ],
+            ..Report::default()
+        };
+        let labels = ReasonLabels { reason };
+        self.shared.metrics.not_ready.get_or_create(&labels).inc();
+        let now = unix_now();
+        self.shared
+            .board
+            .put(&self.key, Decided::nothing(report.generation, now, message));
+        self.write_status(object, &report, now).await;
+    }
+
+    /// Tells everybody that the worker before this one broke, and how long its policy is left alone.
+    pub(super) async fn report_broken(&mut self, wait: Duration) {
+        let (namespace, name) = &self.key;
+        let Some(object) = self.shared.indexes.policies.get(namespace, name) else {
+            return;
+        };
+        let message = format!(
+            "a bug ended the work on this policy; it begins anew in {} s, and nothing is done until then. Please report it with the operator's log.",
+            wait.as_secs()
+        );
+        let warning = kube::runtime::events::EventType::Warning;
+        self.shared
+            .tell(&object, warning, "WorkerBroke", message.clone())
+            .await;
+        self.report_nothing(&object, "WorkerBroke", message).await;
+    }
+
     fn measure(&self, report: &Report) {
         let (metrics, labels) = (&self.shared.metrics, self.labels());
         if let Some(count) = report.recommended {
