@@ -1,6 +1,6 @@
 //! Keeps sources and modules true to their objects, and their statuses true to what is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ use foreshard_policy::Module;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Resource, ResourceExt as _};
 use serde::Serialize;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::chain;
@@ -29,6 +31,8 @@ use crate::target::in_time;
 const SOURCES_EVERY: Duration = Duration::from_secs(10);
 /// A module whose bytes could not be read is tried again this often.
 const MODULES_EVERY: Duration = Duration::from_secs(30);
+/// Modules that are loaded at the same time.
+const LOADS_MAX: usize = 4;
 /// The world that this version's policies speak.
 const WORLD: &str = "0.1.0";
 
@@ -97,42 +101,103 @@ pub(crate) async fn modules(
     stop: CancellationToken,
 ) {
     let mut changes = objects.changes();
-    // What was loaded, or refused for good, by the digest that the object had.
-    let mut done: BTreeMap<Key, (String, Finding)> = BTreeMap::new();
+    let mut loads = Loads::default();
     loop {
         let all = objects.all();
-        done.retain(|key, _| {
-            let stays = all.iter().any(|(known, _)| known == key);
-            if !stays {
-                modules.remove(key);
-            }
-            stays
-        });
-        for (key, object) in all {
-            let known = done
-                .get(&key)
-                .filter(|(digest, _)| *digest == object.spec.digest);
-            if known.is_none() {
-                let loaded = load(&object, &modules, &loader).await;
-                let (for_good, finding) = (loaded.for_good, finding(&loaded.module));
-                modules.put(key.clone(), loaded.module.map_err(|why| why.message));
-                if for_good {
-                    done.insert(key.clone(), (object.spec.digest.clone(), finding.clone()));
-                }
-                if claim.holds() {
-                    tell(&client, &key, &object, &modules, finding).await;
-                }
-            } else if let Some((_, finding)) = known.cloned()
+        loads.forget_others(&all, |key| modules.remove(key));
+        for (key, object) in &all {
+            if let Some(finding) = loads.done(key, object)
                 && claim.holds()
             {
-                tell(&client, &key, &object, &modules, finding).await;
+                tell(&client, key, object, &modules, finding).await;
             }
         }
+        loads.begin(all, &modules, &loader);
         tokio::select! {
             () = stop.cancelled() => return,
             _ = changes.changed() => {}
+            Some(ended) = loads.running.join_next() => loads.end(ended, &modules),
             () = tokio::time::sleep(MODULES_EVERY) => {}
         }
+    }
+}
+
+/// What was loaded, and what is being loaded. One that takes a compiler minutes holds up at most those of its own
+/// namespace: each has one turn at a time, and who had none for the longest has the next.
+#[derive(Default)]
+struct Loads {
+    /// By the digest that the object had: what came of it, and when to try again if that may give something else.
+    done: BTreeMap<Key, (String, Finding, Option<Instant>)>,
+    running: JoinSet<(Key, String, Loaded)>,
+    /// Namespaces that have a turn now.
+    busy: BTreeSet<String>,
+    /// When each namespace had a turn last.
+    turns: BTreeMap<String, u64>,
+}
+
+impl Loads {
+    /// What came of the object as it is now.
+    fn done(&self, key: &Key, object: &PolicyModule) -> Option<Finding> {
+        let (digest, finding, _) = self.done.get(key)?;
+        (*digest == object.spec.digest).then(|| finding.clone())
+    }
+
+    /// Drops what is not there any more.
+    fn forget_others(&mut self, all: &[(Key, Arc<PolicyModule>)], gone: impl Fn(&Key)) {
+        self.done.retain(|key, _| {
+            let stays = all.iter().any(|(known, _)| known == key);
+            if !stays {
+                gone(key);
+            }
+            stays
+        });
+        self.turns
+            .retain(|namespace, _| all.iter().any(|((of, _), _)| of == namespace));
+    }
+
+    /// Begins to load what is due, as far as there are places.
+    fn begin(
+        &mut self,
+        mut all: Vec<(Key, Arc<PolicyModule>)>,
+        modules: &Arc<Modules>,
+        loader: &Arc<KubeModules>,
+    ) {
+        let now = Instant::now();
+        all.retain(|(key, object)| {
+            let known = self.done.get(key);
+            let known = known.filter(|(digest, _, _)| *digest == object.spec.digest);
+            known.is_none_or(|(_, _, again)| again.is_some_and(|again| again <= now))
+        });
+        all.sort_by_key(|((namespace, _), _)| self.turns.get(namespace).copied());
+        for (key, object) in all {
+            if self.running.len() >= LOADS_MAX || !self.busy.insert(key.0.clone()) {
+                continue;
+            }
+            let turn = self.turns.values().max().map_or(0, |last| last + 1);
+            self.turns.insert(key.0.clone(), turn);
+            let (modules, loader) = (Arc::clone(modules), Arc::clone(loader));
+            self.running.spawn(async move {
+                let loaded = load(&object, &modules, &loader).await;
+                (key, object.spec.digest.clone(), loaded)
+            });
+        }
+    }
+
+    /// Takes in what came of one.
+    fn end(&mut self, ended: Result<(Key, String, Loaded), JoinError>, modules: &Modules) {
+        let (key, digest, loaded) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                tracing::error!(%error, "loading a module broke");
+                // Whose it was is not known: nobody waits for it any more.
+                return self.busy.clear();
+            }
+        };
+        self.busy.remove(&key.0);
+        let again = (!loaded.for_good).then(|| Instant::now() + MODULES_EVERY);
+        let finding = finding(&loaded.module);
+        modules.put(key.clone(), loaded.module.map_err(|why| why.message));
+        self.done.insert(key, (digest, finding, again));
     }
 }
 
