@@ -6,7 +6,7 @@ use std::{
     io::{Read, Write},
     path::PathBuf,
     process::{Child, Command, ExitCode, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::{Condvar, Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
 };
@@ -25,6 +25,16 @@ pub const ARGUMENT: &str = "__compile-policy";
 const COMPILE_FAILED: u8 = 10;
 const NO_LIMITS: u8 = 11;
 const MESSAGE_BYTES_MAX: u64 = 4096;
+
+/// Children at one time, of one thread each: compilers alone never take all of the two processors that a pod of the
+/// operator has, whoever uploads how much. More wait.
+static PLACES: Places = Places {
+    free: Mutex::new(2),
+    left: Condvar::new(),
+};
+
+/// Nine tenths for whoever wants processor time as well: nobody waits for a compiler but who uploads.
+const NICENESS: i32 = 10;
 
 /// How components are compiled.
 #[derive(Clone, Debug)]
@@ -59,6 +69,7 @@ pub(crate) fn compile(
                 reason: format!("{error:#}"),
             }),
         Compiler::Jail(program) => {
+            let _place = PLACES.take();
             let child = start(program, tier).map_err(|error| Refusal::Unavailable {
                 reason: format!("start {}: {error}", program.display()),
             })?;
@@ -70,10 +81,10 @@ pub(crate) fn compile(
 fn start(program: &PathBuf, tier: Tier) -> std::io::Result<Child> {
     let mut command = Command::new(program);
     command.arg(ARGUMENT).arg(tier.to_string());
-    // Nothing of the server's environment, and little address space for threads that only compile.
+    // Nothing of the server's environment, and little address space for a thread that only compiles.
     command
         .env_clear()
-        .env("RAYON_NUM_THREADS", "2")
+        .env("RAYON_NUM_THREADS", "1")
         .env("MALLOC_ARENA_MAX", "2");
     command.current_dir("/");
     command
@@ -81,6 +92,33 @@ fn start(program: &PathBuf, tier: Tier) -> std::io::Result<Child> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
+}
+
+/// So many at one time.
+struct Places {
+    free: Mutex<usize>,
+    left: Condvar,
+}
+
+/// A place that is taken.
+struct Place<'a>(&'a Places);
+
+impl Places {
+    /// Waits for a place. No section under the lock can panic.
+    fn take(&self) -> Place<'_> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.left.wait_while(free, |free| *free == 0);
+        *waited.unwrap_or_else(PoisonError::into_inner) -= 1;
+        Place(self)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let free = self.0.free.lock();
+        *free.unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.left.notify_one();
+    }
 }
 
 /// Kills the child when it is given up.
@@ -207,6 +245,7 @@ pub fn child_main() -> ExitCode {
 }
 
 fn confine(limits: &TierLimits) -> std::io::Result<()> {
+    rustix::process::nice(NICENESS)?;
     let cpu = limits.compile_cpu_seconds;
     setrlimit(Resource::CPU, cpu, cpu + 1)?;
     setrlimit(
