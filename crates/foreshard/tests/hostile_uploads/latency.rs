@@ -1,0 +1,77 @@
+//! How long ordinary callers of the HTTP API wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::operator::Caller;
+
+/// Between two requests: fewer than one caller may make.
+const EVERY: Duration = Duration::from_millis(60);
+/// What a console asks for.
+const PATHS: [&str; 4] = [
+    "/targets",
+    "/targets/web",
+    "/recommendations",
+    "/policymodules",
+];
+
+/// An ordinary caller who asks until told to stop.
+pub(crate) struct Watcher {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<Duration>>,
+}
+
+impl Watcher {
+    pub(crate) fn start(caller: Caller) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let mut took = Vec::new();
+            while !told.load(Ordering::Relaxed) {
+                let begun = Instant::now();
+                let path = PATHS[took.len() % PATHS.len()];
+                let (status, document) = caller.ask("GET", path, b"");
+                took.push(begun.elapsed());
+                assert_eq!(status, 200, "{path}: {document}");
+                thread::sleep(EVERY.saturating_sub(begun.elapsed()));
+            }
+            took
+        });
+        Self { stop, thread }
+    }
+
+    /// What was waited for, from the shortest to the longest.
+    pub(crate) fn stop(self) -> Waits {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut waits = self.thread.join().unwrap();
+        waits.sort();
+        Waits(waits)
+    }
+}
+
+/// Sorted.
+pub(crate) struct Waits(Vec<Duration>);
+
+impl Waits {
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// What so many of a hundred waited for at most.
+    pub(crate) fn percentile(&self, percent: usize) -> Duration {
+        self.0[(self.0.len() * percent).div_ceil(100) - 1]
+    }
+}
+
+impl std::fmt::Display for Waits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [p50, p90, p99, most] = [50, 90, 99, 100].map(|percent| self.percentile(percent));
+        let count = self.count();
+        write!(
+            f,
+            "{count} requests: p50 {p50:?}, p90 {p90:?}, p99 {p99:?}, longest {most:?}"
+        )
+    }
+}
