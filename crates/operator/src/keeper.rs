@@ -155,13 +155,8 @@ impl Loads {
             .retain(|namespace, _| all.iter().any(|((of, _), _)| of == namespace));
     }
 
-    /// Begins to load what is due, as far as there are places.
-    fn begin(
-        &mut self,
-        mut all: Vec<(Key, Arc<PolicyModule>)>,
-        modules: &Arc<Modules>,
-        loader: &Arc<KubeModules>,
-    ) {
+    /// What to load now: whose turn it is, as far as there are places.
+    fn due(&self, mut all: Vec<(Key, Arc<PolicyModule>)>) -> Vec<(Key, Arc<PolicyModule>)> {
         let now = Instant::now();
         all.retain(|(key, object)| {
             let known = self.done.get(key);
@@ -169,12 +164,28 @@ impl Loads {
             known.is_none_or(|(_, _, again)| again.is_some_and(|again| again <= now))
         });
         all.sort_by_key(|((namespace, _), _)| self.turns.get(namespace).copied());
-        for (key, object) in all {
-            if self.running.len() >= LOADS_MAX || !self.busy.insert(key.0.clone()) {
-                continue;
-            }
-            let turn = self.turns.values().max().map_or(0, |last| last + 1);
-            self.turns.insert(key.0.clone(), turn);
+        let mut busy = self.busy.clone();
+        all.retain(|((namespace, _), _)| busy.insert(namespace.clone()));
+        all.truncate(LOADS_MAX.saturating_sub(self.busy.len()));
+        all
+    }
+
+    /// Gives a namespace its turn.
+    fn take_turn(&mut self, namespace: &str) {
+        let turn = self.turns.values().max().map_or(0, |last| last + 1);
+        self.turns.insert(namespace.to_owned(), turn);
+        self.busy.insert(namespace.to_owned());
+    }
+
+    /// Begins to load what is due.
+    fn begin(
+        &mut self,
+        all: Vec<(Key, Arc<PolicyModule>)>,
+        modules: &Arc<Modules>,
+        loader: &Arc<KubeModules>,
+    ) {
+        for (key, object) in self.due(all) {
+            self.take_turn(&key.0);
             let (modules, loader) = (Arc::clone(modules), Arc::clone(loader));
             self.running.spawn(async move {
                 let loaded = load(&object, &modules, &loader).await;
@@ -325,5 +336,74 @@ where
     if let Err(error) = in_time(api.patch_status(&name, &parameters, &Patch::Apply(patch))).await {
         let kind = K::kind(&());
         tracing::warn!(%kind, namespace, name, error = chain(&error), "status not written");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn module(namespace: &str, name: &str) -> (Key, Arc<PolicyModule>) {
+        let object = json!({
+            "apiVersion": "foreshard.dev/v1alpha1", "kind": "PolicyModule", "metadata": {"name": name},
+            "spec": {
+                "digest": format!("sha256:{}", "0".repeat(64)), "sizeBytes": 1,
+                "source": {"uploaded": {"configMapName": name}}
+            }
+        });
+        let object = serde_json::from_value(object).expect("a module");
+        ((namespace.to_owned(), name.to_owned()), Arc::new(object))
+    }
+
+    #[test]
+    fn a_namespace_of_bombs_holds_up_no_other() {
+        let bombs = (0..64).map(|bomb| module("a", &format!("bomb-{bomb}")));
+        let all: Vec<_> = bombs
+            .chain([module("b", "good"), module("c", "good")])
+            .collect();
+        let names = |loads: &Loads| {
+            let due = loads.due(all.clone());
+            due.into_iter()
+                .map(|((namespace, _), _)| namespace)
+                .collect::<String>()
+        };
+        let mut loads = Loads::default();
+        assert_eq!(names(&loads), "abc");
+        loads.take_turn("a");
+        assert_eq!(names(&loads), "bc", "one at a time");
+        loads.busy.clear();
+        assert_eq!(names(&loads), "bca", "who had none comes first");
+        for namespace in ["w", "x", "y", "z"] {
+            loads.take_turn(namespace);
+        }
+        assert_eq!(names(&loads), "", "there is no place");
+    }
+
+    #[test]
+    fn what_may_come_right_is_tried_again_later() {
+        let all = vec![module("a", "x"), module("a", "y")];
+        let finding = || Finding::no(kind::ACCEPTED, "Refused", "no".to_owned());
+        let mut loads = Loads::default();
+        let digest = all[0].1.spec.digest.clone();
+        let soon = Instant::now() + MODULES_EVERY;
+        loads
+            .done
+            .insert(all[0].0.clone(), (digest.clone(), finding(), Some(soon)));
+        loads
+            .done
+            .insert(all[1].0.clone(), (digest.clone(), finding(), None));
+        assert!(loads.due(all.clone()).is_empty());
+        let past = Instant::now();
+        loads
+            .done
+            .insert(all[0].0.clone(), (digest, finding(), Some(past)));
+        assert_eq!(loads.due(all.clone())[0].0, all[0].0);
+        let other = ("sha256:1".to_owned(), finding(), None);
+        loads.done.insert(all[1].0.clone(), other);
+        loads.done.remove(&all[0].0);
+        loads.take_turn("b");
+        assert_eq!(loads.due(all.clone()).len(), 1, "other bytes are loaded");
     }
 }

@@ -1,8 +1,9 @@
-//! Between an operator and the real API server: one that fails, is silent, or is somebody else's.
+//! Between an operator and the real API server: one that fails, is slow or silent, or is somebody else's.
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use kube::Client;
@@ -27,21 +28,57 @@ pub(crate) enum Fault {
     Expired(u32),
     /// Everything is asked for in this user's name.
     As(String),
+    /// Every answer takes so much longer.
+    Slow(Duration),
+    /// What ends with this path cannot be read.
+    Unreadable(&'static str),
+    /// So many times, who asks for what ends with this path runs into a bug.
+    Bug(&'static str, u32),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    fault: Fault,
+    met: u32,
+    open: usize,
+    most_open: usize,
 }
 
 /// Handles of one operator's way to the API server.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Faults(Arc<Mutex<(Fault, u32)>>);
+pub(crate) struct Faults(Arc<Mutex<State>>);
+
+/// A call that is under way.
+struct Open(Faults);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.state().open -= 1;
+    }
+}
 
 impl Faults {
     /// From now on.
     pub(crate) fn set(&self, fault: Fault) {
-        *self.0.lock().unwrap() = (fault, 0);
+        let mut state = self.state();
+        (state.fault, state.met, state.most_open) = (fault, 0, state.open);
     }
 
     /// Calls that went wrong since.
     pub(crate) fn met(&self) -> u32 {
-        self.0.lock().unwrap().1
+        self.state().met
+    }
+
+    /// The most calls since that were open at one time, apart from watches.
+    pub(crate) fn most_open(&self) -> usize {
+        self.state().most_open
+    }
+
+    /// A bug that was asked for breaks nothing of ours.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The client that goes this way.
@@ -56,9 +93,16 @@ impl Faults {
     }
 
     async fn pass(&self, real: Client, mut request: Request<Body>) -> Response<Body> {
+        let _open = self.open(&request);
         let answer = match self.fault(&request) {
             Fault::Silence | Fault::ScaleLost => return pending().await,
             Fault::Status(status) => Some(refusal(status, "a fault was asked for")),
+            Fault::Unreadable(_) => Some(refusal(500, "a fault was asked for")),
+            Fault::Bug(path, _) => panic!("a bug at {path} was asked for"),
+            Fault::Slow(delay) => {
+                tokio::time::sleep(delay).await;
+                None
+            }
             Fault::Conflicts(_) => Some(refusal(409, "the object has been modified")),
             Fault::Expired(_) => Some(expired()),
             Fault::As(user) => {
@@ -77,29 +121,45 @@ impl Faults {
         }
     }
 
+    /// Counts a call until it is answered or given up.
+    fn open(&self, request: &Request<Body>) -> Option<Open> {
+        if is_watch(request) {
+            return None;
+        }
+        let mut state = self.state();
+        state.open += 1;
+        state.most_open = state.most_open.max(state.open);
+        Some(Open(self.clone()))
+    }
+
     /// What happens to this request.
     fn fault(&self, request: &Request<Body>) -> Fault {
-        let watch = request
-            .uri()
-            .query()
-            .is_some_and(|it| it.contains("watch="));
-        let scale = request.method() != Method::GET && request.uri().path().ends_with("/scale");
-        let mut state = self.0.lock().unwrap();
-        let meets = match &mut state.0 {
+        let watch = is_watch(request);
+        let path = request.uri().path();
+        let scale = request.method() != Method::GET && path.ends_with("/scale");
+        let mut state = self.state();
+        let meets = match &mut state.fault {
             Fault::None => false,
-            Fault::As(_) => true,
+            Fault::As(_) | Fault::Slow(_) => true,
+            Fault::Unreadable(end) => path.ends_with(*end),
+            Fault::Bug(end, left) if path.ends_with(*end) => take_one(left),
             Fault::Status(_) | Fault::Silence => !watch,
             Fault::ScaleLost => scale,
             Fault::Conflicts(left) if scale => take_one(left),
             Fault::Expired(left) if watch => take_one(left),
-            Fault::Conflicts(_) | Fault::Expired(_) => false,
+            Fault::Conflicts(_) | Fault::Expired(_) | Fault::Bug(..) => false,
         };
         if !meets {
             return Fault::None;
         }
-        state.1 += 1;
-        state.0.clone()
+        state.met += 1;
+        state.fault.clone()
     }
+}
+
+fn is_watch(request: &Request<Body>) -> bool {
+    let query = request.uri().query();
+    query.is_some_and(|it| it.contains("watch="))
 }
 
 fn take_one(left: &mut u32) -> bool {

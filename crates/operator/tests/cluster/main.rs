@@ -8,11 +8,18 @@
 )]
 
 mod acting;
+mod broken;
 mod definitions;
 mod external;
 mod failover;
 mod faults;
+mod kubelet;
+mod learning;
+mod load;
 mod modules;
+mod relay;
+mod skewed;
+mod slow;
 mod stage;
 mod trouble;
 mod unanswered;

@@ -99,3 +99,91 @@ fn a_config_that_its_module_refuses_is_told() {
     // The floor holds all the same.
     stage.expect_replicas("web", 9);
 }
+
+/// A component that only tests load; `cargo xtask policies` builds it.
+fn hostile() -> Vec<u8> {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../target/policies/test/hostile.wasm"
+    );
+    std::fs::read(path)
+        .unwrap_or_else(|error| panic!("{path}: {error}: run `cargo xtask policies`"))
+}
+
+#[test]
+fn a_module_that_misbehaves_takes_nothing_down() {
+    let Some(stage) = Stage::new("modules-hostile") else {
+        return;
+    };
+    let component = hostile();
+    push(
+        &stage,
+        "mine",
+        &component,
+        &foreshard_api::sha256(&component),
+    );
+    accepted(&stage, "mine", "True", "Accepted");
+    let modes = [
+        "loop",
+        "trap",
+        "recurse",
+        "grow",
+        "flood",
+        "nan",
+        "many",
+        "unknown-part",
+        "undeclared",
+        "huge",
+        "memory",
+        "error",
+    ];
+    for mode in modes {
+        stage.deployment(mode, 3);
+        let mut policy = crate::stage::policy(mode, "vector(900)", "Auto");
+        policy["spec"]["policies"] =
+            json!([{"name": "mine", "moduleRef": {"name": "mine"}, "config": {"evaluate": mode}}]);
+        stage.create(GROUP, "scalingpolicies", &policy);
+    }
+    stage.deployment("good", 3);
+    stage.policy("good", "vector(500)", "Auto");
+    // What the load needs by the plain rule is there, whatever the module does.
+    for mode in modes {
+        stage.expect_replicas(mode, 9);
+    }
+    stage.expect_replicas("good", 5);
+}
+
+#[test]
+fn a_module_that_is_replaced_by_a_worse_one_leaves_the_floor() {
+    let Some(stage) = Stage::new("modules-worse") else {
+        return;
+    };
+    let good = foreshard_builtin::component("target-tracking").unwrap();
+    let component = hostile();
+    push(&stage, "mine", good, &foreshard_api::sha256(good));
+    accepted(&stage, "mine", "True", "Accepted");
+    stage.deployment("web", 3);
+    let mut policy = crate::stage::policy("web", "vector(900)", "Auto");
+    policy["spec"]["policies"] = json!([{"name": "mine", "moduleRef": {"name": "mine"}}]);
+    stage.create(GROUP, "scalingpolicies", &policy);
+    stage.expect_replicas("web", 9);
+    // Whatever there is, this one says that three are fine.
+    let digest = foreshard_api::sha256(&component);
+    push(&stage, "worse", &component, &digest);
+    let worse =
+        json!({"spec": {"digest": digest, "source": {"uploaded": {"configMapName": "worse"}}}});
+    stage.patch(GROUP, "policymodules", "mine", &worse).unwrap();
+    eventually("the worse one decides", || {
+        let object = stage.get(GROUP, "policymodules", "mine");
+        (object["status"]["name"] == "hostile")
+            .then_some(())
+            .ok_or(object)
+    });
+    stage.evaluated(3);
+    assert_eq!(stage.replicas("web"), 9);
+    // Asking for less counts as far as the load allows: 90 percent of what 11.7 replicas can do.
+    stage.patch(GROUP, "scalingpolicies", "web", &json!({"spec": {"signals": [{
+        "name": "demand", "query": "vector(1500)", "sourceRef": {"name": "main"}, "targetAverageValue": "100"
+    }]}})).unwrap();
+    stage.expect_replicas("web", 12);
+}

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::faults::Faults;
+use crate::kubelet::Kubelet;
 
 pub(crate) const GROUP: &str = "apis/foreshard.dev/v1alpha1";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
@@ -53,14 +54,23 @@ pub(crate) fn prometheus() -> Option<&'static Prometheus> {
 /// Waits until `look` finds what it looks for; panics with what it saw last after [`LIMIT`].
 pub(crate) fn eventually<T, S: std::fmt::Debug>(
     what: &str,
+    look: impl FnMut() -> Result<T, S>,
+) -> T {
+    within(LIMIT, what, look)
+}
+
+/// The same with a limit of its own.
+pub(crate) fn within<T, S: std::fmt::Debug>(
+    limit: Duration,
+    what: &str,
     mut look: impl FnMut() -> Result<T, S>,
 ) -> T {
     let begun = Instant::now();
     loop {
         match look() {
             Ok(found) => return found,
-            Err(seen) if begun.elapsed() > LIMIT => {
-                panic!("{what}: after {LIMIT:?} still {seen:#?}")
+            Err(seen) if begun.elapsed() > limit => {
+                panic!("{what}: after {limit:?} still {seen:#?}")
             }
             Err(_) => thread::sleep(Duration::from_millis(50)),
         }
@@ -115,9 +125,9 @@ impl Stage {
     }
 
     /// The same, on a way to the API server that can be broken.
-    pub(crate) fn operate_through(&mut self, faults: &Faults) {
+    pub(crate) fn operate_through(&mut self, leader_election: bool, faults: &Faults) {
         self.faults = Some(faults.clone());
-        self.operate(false);
+        self.operate(leader_election);
         self.faults = None;
     }
 
@@ -196,7 +206,13 @@ impl Stage {
         self.create(GROUP, "prometheussources", &source);
     }
 
-    /// A Deployment of so many replicas; there are no nodes, so none is ever ready.
+    /// Has pods be ready from now on.
+    pub(crate) fn kubelet(&self) -> Kubelet {
+        let pods = self.namespace.path("api/v1", "pods");
+        Kubelet::new(self.plane.api().clone(), pods)
+    }
+
+    /// A Deployment of so many replicas; there are no nodes, so without a [`Kubelet`] none is ever ready.
     pub(crate) fn deployment(&self, name: &str, replicas: u32) {
         let labels = json!({"app": name});
         let deployment = json!({

@@ -11,7 +11,7 @@ fn stage(name: &str, fault: Fault) -> Option<(Stage, Faults)> {
     stage.source("main", prometheus()?.url());
     let faults = Faults::default();
     faults.set(fault);
-    stage.operate_through(&faults);
+    stage.operate_through(false, &faults);
     Some((stage, faults))
 }
 
