@@ -59,10 +59,15 @@ impl Load {
     }
 }
 
-/// A policy on a Deployment of its own name by [`LOAD`], 100 of it a replica, whose decreases wait for nothing. Without
-/// a forecast, if so wished: then it follows the load at once, down as well.
+/// A policy on a Deployment of its own name by [`LOAD`]; see [`following`].
 pub(crate) fn policy(name: &str, asks: Asks) -> Value {
-    let mut policy = crate::stage::policy(name, LOAD, "Auto");
+    following(name, LOAD, asks)
+}
+
+/// A policy on a Deployment of its own name by `promql`, 100 of it a replica, whose decreases wait for nothing. Without
+/// a forecast, if so wished: then it follows the load at once, down as well.
+pub(crate) fn following(name: &str, promql: &str, asks: Asks) -> Value {
+    let mut policy = crate::stage::policy(name, promql, "Auto");
     policy["spec"]["actions"][0]["behavior"] =
         json!({"scaleDown": {"stabilizationWindowSeconds": 0}});
     if asks == Asks::NoForecast {

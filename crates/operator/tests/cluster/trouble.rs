@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::load::{Asks, following};
 use crate::stage::{GROUP, Stage, policy};
 
 #[test]
@@ -9,13 +10,12 @@ fn metrics_that_stop_shrink_nothing() {
     let Some(stage) = Stage::new("trouble-stops") else {
         return;
     };
+    let _kubelet = stage.kubelet();
     stage.deployment("web", 8);
     let until = jiff::Timestamp::now().as_second() + 8;
-    stage.policy(
-        "web",
-        &format!("vector(790) and on() (vector(time()) < {until})"),
-        "Auto",
-    );
+    let load = format!("vector(790) and on() (vector(time()) < {until})");
+    let policy = following("web", &load, Asks::NoForecast);
+    stage.create(GROUP, "scalingpolicies", &policy);
     stage.expect("web", "Ready", "True", "Decides");
     let message = stage.expect("web", "MetricsFresh", "False", "NoData");
     assert!(
@@ -35,8 +35,10 @@ fn a_source_that_is_not_there_is_named() {
     }) else {
         return;
     };
+    let _kubelet = stage.kubelet();
     stage.deployment("web", 5);
-    stage.policy("web", "vector(1)", "Auto");
+    let policy = following("web", "vector(1)", Asks::NoForecast);
+    stage.create(GROUP, "scalingpolicies", &policy);
     let message = stage.expect("web", "MetricsFresh", "False", "SourceNotFound");
     assert!(
         message.contains("there is no PrometheusSource main in this namespace"),
@@ -54,6 +56,7 @@ fn answers_that_are_no_load_are_told() {
     let Some(stage) = Stage::new("trouble-answers") else {
         return;
     };
+    let _kubelet = stage.kubelet();
     for (name, promql) in [
         ("string", "\"abc\""),
         ("broken", "sum(rate("),
@@ -64,7 +67,8 @@ fn answers_that_are_no_load_are_told() {
         ),
     ] {
         stage.deployment(name, 5);
-        stage.policy(name, promql, "Auto");
+        let policy = following(name, promql, Asks::NoForecast);
+        stage.create(GROUP, "scalingpolicies", &policy);
     }
     for name in ["string", "broken", "many", "nan"] {
         let reason = if name == "nan" {
