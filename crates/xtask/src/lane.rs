@@ -49,6 +49,11 @@ const CONTROL_PLANE: &[Group] = &[
         test: "cluster",
     },
     Group {
+        what: "hostile uploads to a running operator",
+        beds: &["control-plane", "prometheus"],
+        test: "hostile_uploads",
+    },
+    Group {
         what: "the plugin of kubectl",
         beds: &["control-plane", "prometheus"],
         test: "kubectl_foreshard",
@@ -146,6 +151,7 @@ mod tests {
                 "crates/testbed",
                 "crates/history",
                 "crates/operator",
+                "crates/foreshard",
                 "crates/kubectl-foreshard",
             ];
             let found = crates.iter().any(|folder| {
