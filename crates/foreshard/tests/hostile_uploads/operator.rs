@@ -200,9 +200,11 @@ impl Caller {
             sent.and(received)?;
             return Err(std::io::Error::other("no answer"));
         };
-        let status = std::str::from_utf8(&answer[9..12]).unwrap();
+        let status = answer[9..12]
+            .iter()
+            .fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
         let document = serde_json::from_slice(&answer[end + 4..]).unwrap_or(Value::Null);
-        Ok((status.parse().unwrap(), document))
+        Ok((status, document))
     }
 }
 
