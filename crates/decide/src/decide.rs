@@ -85,6 +85,7 @@ fn decide_part(
     findings: &mut Vec<Finding>,
 ) -> (PartExplanation, PartState) {
     let context = input.context;
+    state.settle(replicas.wanted);
     let nothing = Asks::default();
     let asks = asks.unwrap_or(&nothing);
     let inputs = inputs::used(context, part, replicas, findings);

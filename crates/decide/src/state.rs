@@ -30,6 +30,16 @@ pub struct PartState {
 }
 
 impl PartState {
+    /// Forgets a planned change that was not carried out: nobody allowed it, or the write failed. The present count is
+    /// still the one before it.
+    pub(crate) fn settle(&mut self, wanted: u32) {
+        while self
+            .changes
+            .pop_if(|change| change.from == wanted && change.to != wanted)
+            .is_some()
+        {}
+    }
+
     /// Notes a change, and forgets those that no limit looks at any more; the newest stays.
     pub(crate) fn remember(&mut self, now: Timestamp, from: u32, to: u32, rules: &Rules) {
         if from != to {

@@ -15,8 +15,10 @@ pub(crate) struct Known {
     pub(crate) max: u32,
     /// Spans in which nothing is taken away, or nothing changed.
     pub(crate) freezes: Vec<Freeze>,
-    /// Nothing is added.
+    /// Nothing is added, whatever floor there is.
     pub(crate) no_increase: bool,
+    /// Nothing is taken away, whatever ceiling there is.
+    pub(crate) no_decrease: bool,
     /// Events that are on or to come.
     pub(crate) events: Vec<LoadEvent>,
     /// All of it in words.
@@ -96,6 +98,7 @@ impl Known {
         match given.pause {
             Pause::None => {}
             Pause::ScaleDown => {
+                self.no_decrease = true;
                 self.freeze(id, now, false);
                 said.push("nothing is taken away".to_owned());
             }
@@ -104,6 +107,7 @@ impl Known {
                 said.push("nothing is added".to_owned());
             }
             Pause::Both => {
+                (self.no_increase, self.no_decrease) = (true, true);
                 self.freeze(id, now, true);
                 said.push("nothing is changed".to_owned());
             }

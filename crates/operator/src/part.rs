@@ -35,11 +35,13 @@ pub(crate) fn part(
     now: i64,
 ) -> Part {
     let time = lead.time(policy.replicas.lead_seconds);
-    let max = if known.no_increase {
-        known.max.min(seen.wanted.max(1))
-    } else {
-        known.max
-    };
+    let mut max = known.max;
+    if known.no_increase {
+        max = max.min(seen.wanted.max(1));
+    }
+    if known.no_decrease {
+        max = max.max(seen.wanted);
+    }
     Part {
         id: PART.to_owned(),
         parent: String::new(),

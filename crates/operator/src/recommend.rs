@@ -13,12 +13,12 @@ use crate::recommendation::KEPT_MAX;
 use crate::shared::Shared;
 use crate::target::in_time;
 
-/// Makes the object; its name, if it could be made. The oldest beyond [`KEPT_MAX`] go.
+/// Makes the object, and hands it out if it could be made. The oldest beyond [`KEPT_MAX`] go.
 pub(crate) async fn create(
     shared: &Shared,
     policy: &ScalingPolicy,
     spec: ScalingRecommendationSpec,
-) -> Option<String> {
+) -> Option<Arc<ScalingRecommendation>> {
     let namespace = policy.namespace()?;
     let api: Api<ScalingRecommendation> = Api::namespaced(shared.client.clone(), &namespace);
     let name = format!("{}-{:x}", spec.policy_name, unix(&spec.issued_time));
@@ -30,10 +30,10 @@ pub(crate) async fn create(
         field_manager: Some(crate::FIELD_MANAGER.to_owned()),
         ..PostParams::default()
     };
-    match in_time(api.create(&parameters, &object)).await {
-        Ok(_) => {}
+    let made = match in_time(api.create(&parameters, &object)).await {
+        Ok(made) => made,
         // Made before a restart within the same second.
-        Err(kube::Error::Api(status)) if status.code == 409 => {}
+        Err(kube::Error::Api(status)) if status.code == 409 => object,
         Err(error) => {
             tracing::warn!(
                 namespace,
@@ -43,7 +43,7 @@ pub(crate) async fn create(
             );
             return None;
         }
-    }
+    };
     let mut known: Vec<_> = shared
         .indexes
         .recommendations
@@ -64,7 +64,7 @@ pub(crate) async fn create(
             );
         }
     }
-    Some(name)
+    Some(Arc::new(made))
 }
 
 /// Says what became of a recommendation.

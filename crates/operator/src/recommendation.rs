@@ -63,6 +63,12 @@ impl Ration {
         self.last = Some(worth);
         true
     }
+
+    /// It could not be recorded: the next decision tries again.
+    pub(crate) fn give_back(&mut self) {
+        self.recorded.pop_back();
+        self.last = None;
+    }
 }
 
 /// The recommendation that says what `record` decided.

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use foreshard_api::annotation;
+use foreshard_api::time::unix;
 use foreshard_api::v1alpha1::{
-    Counterfactual, Explanation, LoadEvent, ScalingOverride, ScalingPolicy, ScalingRecommendation,
-    TargetRef,
+    Counterfactual, Explanation, LoadEvent, Pause, ScalingOverride, ScalingPolicy,
+    ScalingRecommendation, TargetRef,
 };
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::Api;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Client, Resource as _, ResourceExt as _};
 use tokio::sync::Semaphore;
@@ -24,7 +27,7 @@ use crate::publish::Publisher;
 use crate::sources::Sources;
 use crate::status::Drifts;
 use crate::store::Store;
-use crate::target::{Targets, in_time};
+use crate::target::{Targets, Turn, in_time};
 use crate::wakes::Wakes;
 
 /// What all workers share.
@@ -175,17 +178,49 @@ impl Indexes {
         Some(own.name_any())
     }
 
+    /// The override that pauses the policy in this direction at `now`, in Unix seconds.
+    #[must_use]
+    pub(crate) fn pause(
+        &self,
+        namespace: &str,
+        policy: &str,
+        grows: bool,
+        now: i64,
+    ) -> Option<String> {
+        let holds = |it: &&Arc<ScalingOverride>| {
+            let forbids = match it.spec.pause {
+                Pause::None => false,
+                Pause::ScaleUp => grows,
+                Pause::ScaleDown => !grows,
+                Pause::Both => true,
+            };
+            forbids && it.spec.policy_name == policy && now < unix(&it.spec.expiry_time)
+        };
+        let all = self.overrides.in_namespace(namespace);
+        all.iter().find(holds).map(|it| it.name_any())
+    }
+
     /// Whether acting is stopped for all.
     #[must_use]
     pub(crate) fn is_stopped(&self) -> bool {
-        self.kill_switch.all().iter().any(|(_, it)| {
-            let value = it.data.as_ref().and_then(|data| data.get("paused"));
-            value.is_some_and(|value| value.trim() == "true")
-        })
+        self.kill_switch.all().iter().any(|(_, it)| stops(it))
     }
 }
 
+fn stops(kill_switch: &ConfigMap) -> bool {
+    let data = kill_switch.data.as_ref();
+    let value = data.and_then(|data| data.get("paused"));
+    value.is_some_and(|value| value.trim() == "true")
+}
+
 impl Shared {
+    /// Whether acting is stopped for all, by the API server's own word: a watch may hang without anybody noticing.
+    pub(crate) async fn is_stopped_now(&self, turn: &Turn) -> kube::Result<bool> {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
+        let found = turn.in_time(api.get_opt(annotation::KILL_SWITCH)).await?;
+        Ok(found.is_some_and(|it| stops(&it)))
+    }
+
     /// Tells people of a change, on the policy. Events that cannot be written are only logged.
     pub(crate) async fn tell(
         &self,

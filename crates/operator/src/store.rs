@@ -29,6 +29,9 @@ const SUFFIX: &str = ".json.zst";
 /// What was learned of one target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Saved {
+    /// Of the policy: what was learned for another one of the same name says nothing.
+    #[serde(default)]
+    pub(crate) uid: String,
     /// The engine's own snapshot.
     pub(crate) engine: Vec<u8>,
     /// Delays.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::ResourceExt as _;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -39,11 +40,19 @@ pub(crate) async fn supervise(shared: Arc<Shared>, stop: CancellationToken) {
     while crew.tasks.join_next().await.is_some() {}
 }
 
+/// One worker.
+struct Running {
+    /// Of the policy.
+    uid: String,
+    stopped: CancellationToken,
+    task: Id,
+}
+
 /// The workers.
 struct Crew {
     shared: Arc<Shared>,
     tasks: JoinSet<Key>,
-    running: BTreeMap<Key, (CancellationToken, Id)>,
+    running: BTreeMap<Key, Running>,
     /// How often in a row the worker of a policy broke, and when last.
     breaks: BTreeMap<Key, (u32, Instant)>,
 }
@@ -54,31 +63,36 @@ impl Crew {
         let wanted = self.shared.indexes.policies.all();
         let count = i64::try_from(wanted.len()).unwrap_or(i64::MAX);
         self.shared.metrics.policies.set(count);
-        for (key, _) in wanted {
+        for (key, object) in wanted {
             if self.running.contains_key(&key) {
                 continue;
             }
             let breaks = self.breaks.get(&key).map_or(0, |(count, _)| *count);
             let stopped = stop.child_token();
             let token = stopped.clone();
-            let (worker, named) = (
-                Worker::new(key.clone(), Arc::clone(&self.shared)),
-                key.clone(),
-            );
+            let uid = object.uid().unwrap_or_default();
+            let worker = Worker::new(key.clone(), uid.clone(), Arc::clone(&self.shared));
+            let named = key.clone();
             let task = self.tasks.spawn(async move {
                 worker.run(breaks, stopped).await;
                 named
             });
-            self.running.insert(key, (token, task.id()));
+            let running = Running {
+                uid,
+                stopped: token,
+                task: task.id(),
+            };
+            self.running.insert(key, running);
         }
     }
 
-    /// Ends the workers of policies that are gone.
+    /// Ends the workers of policies that are gone, also where another one has the name now.
     fn dismiss(&mut self) {
         let policies = &self.shared.indexes.policies;
-        for (key, (stopped, _)) in &self.running {
-            if policies.get(&key.0, &key.1).is_none() {
-                stopped.cancel();
+        for (key, running) in &self.running {
+            let object = policies.get(&key.0, &key.1);
+            if object.is_none_or(|it| it.uid().unwrap_or_default() != running.uid) {
+                running.stopped.cancel();
             }
         }
     }
@@ -91,7 +105,7 @@ impl Crew {
             }
             Err(error) => {
                 let mut running = self.running.iter();
-                let broken = running.find(|(_, (_, task))| *task == error.id());
+                let broken = running.find(|(_, it)| it.task == error.id());
                 let Some(key) = broken.map(|(key, _)| key.clone()) else {
                     return;
                 };

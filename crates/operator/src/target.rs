@@ -12,7 +12,7 @@ use k8s_openapi::api::autoscaling::v1::Scale;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::error::{chain, refusal};
@@ -158,13 +158,15 @@ impl Targets {
         })
     }
 
-    /// Asks for `count` replicas, if the target is still what was `seen`.
+    /// Asks for `count` replicas, if the target is still what was `seen`. The turn is taken before, so that nothing
+    /// lies between a last look and the write.
     ///
     /// # Errors
     /// [`TargetError::Conflict`] when it is not; else when it cannot be written.
     #[tracing::instrument(level = "debug", name = "write scale", skip_all)]
     pub(crate) async fn scale(
         &self,
+        turn: &Turn,
         namespace: &str,
         target: &TargetRef,
         seen: &Seen,
@@ -184,7 +186,7 @@ impl Targets {
             field_manager: Some(crate::FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
-        in_time(api.replace_scale(&target.name, &parameters, &scale))
+        turn.in_time(api.replace_scale(&target.name, &parameters, &scale))
             .await
             .map(drop)
             .map_err(|error| failed(target, error))
@@ -260,17 +262,36 @@ impl Targets {
     }
 }
 
-/// A call that ends in time. Calls wait for their turn before their time begins, so that an API server that has become
-/// slow is asked less instead of more.
-pub(crate) async fn in_time<T>(call: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
-    // It is never closed.
-    let _turn = CALLS.acquire().await;
-    match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
-        Ok(result) => result,
-        Err(_) => Err(kube::Error::Service(
-            format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()).into(),
-        )),
+/// A turn to call the API server.
+pub(crate) struct Turn {
+    /// None could only be when turns were no longer given, and they always are.
+    _permit: Option<SemaphorePermit<'static>>,
+}
+
+impl Turn {
+    /// Waits for one. An API server that has become slow is asked less instead of more.
+    pub(crate) async fn wait() -> Self {
+        let _permit = CALLS.acquire().await.ok();
+        Self { _permit }
     }
+
+    /// A call that ends in time.
+    pub(crate) async fn in_time<T>(
+        &self,
+        call: impl Future<Output = kube::Result<T>>,
+    ) -> kube::Result<T> {
+        match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
+            Ok(result) => result,
+            Err(_) => Err(kube::Error::Service(
+                format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()).into(),
+            )),
+        }
+    }
+}
+
+/// A call that waits for its turn, and ends in time from then on.
+pub(crate) async fn in_time<T>(call: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+    Turn::wait().await.in_time(call).await
 }
 
 fn failed(target: &TargetRef, error: kube::Error) -> TargetError {

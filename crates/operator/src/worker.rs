@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foreshard_api::condition::{Finding, kind};
-use foreshard_api::v1alpha1::ScalingPolicy;
+use foreshard_api::v1alpha1::{ScalingPolicy, ScalingRecommendation};
 use foreshard_api::validated::ValidatedPolicy;
 use foreshard_engine::Outcome;
 use kube::ResourceExt as _;
@@ -53,6 +53,8 @@ const JITTER: f64 = 0.1;
 /// Follows one policy until `stop`.
 pub(crate) struct Worker {
     key: Key,
+    /// Of the policy. One that was deleted and made anew under the same name is another one.
+    uid: String,
     shared: Arc<Shared>,
     memory: Memory,
     resolved: Resolved,
@@ -76,7 +78,7 @@ struct Pass {
     findings: Vec<Finding>,
     seen: Option<Seen>,
     in_force: InForce,
-    recommendation: Option<String>,
+    recommendation: Option<Arc<ScalingRecommendation>>,
     notes: Vec<String>,
 }
 
@@ -87,8 +89,9 @@ fn patience(failures: u32) -> Duration {
 }
 
 impl Worker {
-    pub(crate) fn new(key: Key, shared: Arc<Shared>) -> Self {
-        let saved = shared.store.load(&key).unwrap_or_default();
+    pub(crate) fn new(key: Key, uid: String, shared: Arc<Shared>) -> Self {
+        let saved = shared.store.load(&key).filter(|saved| saved.uid == uid);
+        let saved = saved.unwrap_or_default();
         let mut memory = Memory::new(None);
         memory.lead = saved.lead;
         memory.shadow = saved.shadow;
@@ -110,6 +113,7 @@ impl Worker {
             learning: Learning::begun(unix_now()),
             unanswered: 0,
             key,
+            uid,
             shared,
         }
     }
@@ -153,17 +157,18 @@ impl Worker {
                 () = tokio::time::sleep_until(earliest) => {}
             }
         }
-        if self
-            .shared
-            .indexes
-            .policies
-            .get(&self.key.0, &self.key.1)
-            .is_some()
-        {
+        if self.object().is_some() {
             self.save().await;
         } else {
             self.forget().await;
         }
+    }
+
+    /// The policy as it is now; none: it is gone.
+    fn object(&self) -> Option<Arc<ScalingPolicy>> {
+        let policies = &self.shared.indexes.policies;
+        let object = policies.get(&self.key.0, &self.key.1)?;
+        (object.metadata.uid.as_deref().unwrap_or_default() == self.uid).then_some(object)
     }
 
     /// One pass; how long to wait for the next one. None: the policy is gone.
@@ -171,7 +176,7 @@ impl Worker {
         level = "debug", name = "pass", skip_all, fields(namespace = self.key.0, policy = self.key.1)
     )]
     async fn pass(&mut self) -> Option<Duration> {
-        let object = self.shared.indexes.policies.get(&self.key.0, &self.key.1)?;
+        let object = self.object()?;
         let started = Instant::now();
         let policy = match self.check(&object) {
             Ok(policy) => policy,
@@ -257,7 +262,7 @@ impl Worker {
                 "order fulfilled"
             );
         }
-        let Some(before) = self.memory.see(now, seen.wanted) else {
+        let Some(before) = self.memory.see(now, seen.wanted, self.shared.claim.holds()) else {
             return;
         };
         if self.memory.ordered.is_some() {
@@ -309,7 +314,9 @@ impl Worker {
             Duration::from_secs(u64::try_from(pass.policy.interval_seconds).unwrap_or(60));
         let under_way =
             self.memory.lead.open().is_some() || self.memory.breaker.open(pass.now).is_some();
-        let waiting = self.outcome.is_none() || pass.seen.is_none();
+        let waiting = self.outcome.is_none()
+            || pass.seen.is_none()
+            || self.shared.indexes.waits_for().is_some();
         if self.unanswered > 0 {
             return patience(self.unanswered);
         }
@@ -409,6 +416,7 @@ impl Worker {
     async fn save(&mut self) {
         self.saved = Instant::now();
         let saved = crate::store::Saved {
+            uid: self.uid.clone(),
             engine: self
                 .memory
                 .engine

@@ -238,6 +238,31 @@ fn a_decrease_waits_and_then_happens() {
 }
 
 #[test]
+fn a_plan_that_was_not_carried_out_starts_no_cooldown() {
+    let rules = Rules {
+        increase_cooldown: 300.0,
+        ..Rules::default()
+    };
+    let step = |state: &State, now: f64, count: u32, asked: u32| {
+        let decided = decide(Input {
+            context: &context(now, count, 70.0 * f64::from(count), Quality::Ok, true),
+            rules: &rules,
+            state,
+            answers: &[answer(&[asked], true)],
+        });
+        (decided.explanation.parts[0].wanted, decided.state)
+    };
+    let (wanted, state) = step(&State::default(), 0.0, 10, 14);
+    assert_eq!(wanted, 14);
+    // The write failed: it is asked for again at once.
+    let (wanted, state) = step(&state, 1.0, 10, 14);
+    assert_eq!(wanted, 14);
+    // It went through: the next increase waits.
+    let (wanted, _) = step(&state, 2.0, 14, 18);
+    assert_eq!(wanted, 14);
+}
+
+#[test]
 fn the_largest_ask_wins_and_what_is_wrong_becomes_a_finding() {
     let context = context(6000.0, 20, 140.0, Quality::Ok, true);
     let mut other = answer(&[25], false);

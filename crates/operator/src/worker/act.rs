@@ -6,14 +6,16 @@
 use foreshard_api::condition::{Finding, kind};
 use foreshard_api::v1alpha1::Mode;
 use foreshard_decide::contract::Action;
+use kube::ResourceExt as _;
 use kube::runtime::events::EventType;
 
 use super::{Pass, Worker};
+use crate::error::chain;
 use crate::metrics::ActionLabels;
 use crate::part::PART;
 use crate::recommend;
 use crate::shared::unix_now;
-use crate::target::{Seen, TargetError};
+use crate::target::{Seen, TargetError, Turn};
 
 /// An order that is open for longer than this many times its usual lead time is stuck.
 const STUCK_LEADS: f64 = 3.0;
@@ -64,32 +66,36 @@ impl Worker {
         approval: Option<&str>,
     ) -> Finding {
         let grows = count > seen.wanted;
-        if let Some(why) = self
-            .learning
-            .holds()
-            .filter(|_| !grows && approval.is_none())
-        {
+        let waits = |reason: &'static str, why: &str| {
             let message = format!("{} to {count} replicas waits: {why}", seen.wanted);
-            return Finding::no(kind::ACTUATED, "Learning", message);
+            Finding::no(kind::ACTUATED, reason, message)
+        };
+        if !grows && approval.is_none() {
+            if let Some(why) = self.learning.holds() {
+                return waits("Learning", why);
+            }
+            // What the policy that is not there would have asked for nobody knows.
+            if let Some(why) = not_accepted(&pass.findings) {
+                return waits("PolicyNotAccepted", why);
+            }
         }
         let direction = if grows { "up" } else { "down" };
         let slot = format!("{}/{}", self.key.0, pass.policy.target.show());
-        if !grows && !self.shared.slots.take(&slot, pass.now) {
-            let message = format!(
-                "{} to {count} replicas waits: as many other targets shrink as may at the same time",
-                seen.wanted
-            );
-            return Finding::no(kind::ACTUATED, "WaitsForSlot", message);
-        }
-        if let Some(finding) = self.last_look(pass) {
+        let turn = Turn::wait().await;
+        if let Some(finding) = self.last_look(pass, &turn, grows).await {
             return finding;
         }
+        if !grows && !self.shared.slots.take(&slot, pass.now) {
+            let why = "as many other targets shrink as may at the same time";
+            return waits("WaitsForSlot", why);
+        }
         let target = pass.policy.target.clone();
-        let written = self
-            .shared
-            .targets
-            .scale(&self.key.0, &target, seen, count)
+        self.memory.attempted = Some(count);
+        let targets = &self.shared.targets;
+        let written = targets
+            .scale(&turn, &self.key.0, &target, seen, count)
             .await;
+        drop(turn);
         let outcome = match &written {
             Ok(()) => "done",
             Err(error) => error.reason(),
@@ -125,21 +131,37 @@ impl Worker {
     }
 
     /// What forbids the write at the last moment.
-    fn last_look(&self, pass: &Pass) -> Option<Finding> {
+    async fn last_look(&self, pass: &Pass, turn: &Turn, grows: bool) -> Option<Finding> {
         let no = |reason, message: &str| Some(Finding::no(kind::ACTUATED, reason, message));
+        // A kill switch that was not read yet may be set.
+        if let Some(what) = self.shared.indexes.waits_for() {
+            return no("Starting", &format!("{what} were not read yet"));
+        }
+        match self.shared.is_stopped_now(turn).await {
+            Ok(false) if !self.shared.indexes.is_stopped() => {}
+            Ok(_) => return no("KillSwitch", "all acting was stopped"),
+            Err(error) => {
+                let why = format!("the kill switch could not be read: {}", chain(&error));
+                return no("APIServerUnavailable", &why);
+            }
+        }
         if !self.shared.claim.holds() {
             return no("NotLeader", "another replica of the operator acts");
         }
-        // A kill switch that was not read yet may be set.
-        if let Some(what) = self.shared.indexes.waits_for() {
-            self.shared.wakes.policy(&self.key);
-            return no("Starting", &format!("{what} were not read yet"));
+        let (namespace, name) = &self.key;
+        if let Some(pause) = self
+            .shared
+            .indexes
+            .pause(namespace, name, grows, unix_now())
+        {
+            return no("Paused", &format!("paused by ScalingOverride {pause}"));
         }
-        if self.shared.indexes.is_stopped() {
-            return no("KillSwitch", "all acting was stopped");
+        let target = &pass.policy.target;
+        if let Some(other) = self.shared.indexes.autoscaler_of(namespace, target) {
+            let why = format!("HorizontalPodAutoscaler {other} scales it since now");
+            return no("HorizontalPodAutoscalerConflict", &why);
         }
-        let current = self.shared.indexes.policies.get(&self.key.0, &self.key.1);
-        let is_same = current.is_some_and(|it| {
+        let is_same = self.object().is_some_and(|it| {
             it.metadata.generation == pass.object.metadata.generation
                 && !foreshard_api::annotation::is_paused(it.metadata.annotations.as_ref())
         });
@@ -192,10 +214,8 @@ impl Worker {
         self.shared
             .tell(&pass.object, EventType::Normal, reason, note)
             .await;
-        if let Some(name) = approval.or(pass.recommendation.as_deref())
-            && let Some(object) = self.shared.indexes.recommendations.get(&self.key.0, name)
-        {
-            recommend::state(&self.shared, &object, "Applied").await;
+        if let Some(made) = pass.recommendation.as_ref().filter(|_| approval.is_none()) {
+            recommend::state(&self.shared, made, "Applied").await;
         }
         if let Some(seen) = &mut pass.seen {
             seen.wanted = count;
@@ -265,10 +285,12 @@ impl Worker {
             part,
             &pass.notes,
         );
-        if let Some(name) = recommend::create(&self.shared, &pass.object, spec).await {
-            self.memory.last_recommendation = Some(name.clone());
-            pass.recommendation = Some(name);
-        }
+        let Some(made) = recommend::create(&self.shared, &pass.object, spec).await else {
+            self.memory.ration.give_back();
+            return;
+        };
+        self.memory.last_recommendation = Some(made.name_any());
+        pass.recommendation = Some(made);
         let (store, key) = (self.shared.store.clone(), self.key.clone());
         let record = std::sync::Arc::clone(&outcome.record);
         let keeping = tokio::task::spawn_blocking(move || store.record(&key, &record));
@@ -276,6 +298,14 @@ impl Worker {
             tracing::warn!(namespace = self.key.0, policy = self.key.1, %error, "decision not kept");
         }
     }
+}
+
+/// Why a policy that is bound is not all there, if so.
+fn not_accepted(findings: &[Finding]) -> Option<&str> {
+    let accepted = findings
+        .iter()
+        .find(|it| it.kind == kind::POLICY_ACCEPTED)?;
+    (accepted.holds != Some(true)).then_some(accepted.message.as_str())
 }
 
 pub(super) fn up_to_date(seen: &Seen) -> Finding {

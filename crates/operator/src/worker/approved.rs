@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use foreshard_api::condition::{Finding, kind};
 use foreshard_api::time::unix;
-use foreshard_api::v1alpha1::ScalingRecommendation;
+use foreshard_api::v1alpha1::{Mode, ScalingPolicy, ScalingRecommendation};
 use foreshard_decide::{Clamp, Guard, PartExplanation};
-use kube::ResourceExt as _;
+use kube::{Resource as _, ResourceExt as _};
 
 use super::act::up_to_date;
 use super::{Pass, Worker};
@@ -21,7 +21,7 @@ impl Worker {
         seen: &Seen,
         wanted: Option<u32>,
     ) -> Finding {
-        let Some(approved) = self.newest_approval(pass.now) else {
+        let Some(approved) = self.newest_approval(pass) else {
             return wanted.map_or_else(|| up_to_date(seen), |count| self.asks(seen, count));
         };
         let name = approved.name_any();
@@ -32,12 +32,17 @@ impl Worker {
         }
         // Growing is what was approved, or what is needed by now; shrinking never goes below what is needed by now.
         let count = match wanted {
-            _ if grows && seen.wanted < to => to.min(self.most()),
+            _ if grows && seen.wanted < to => to.min(self.most()).max(seen.wanted),
             Some(now) if to < from && now < seen.wanted => to.max(now).min(seen.wanted),
             _ => seen.wanted,
         };
         if count != seen.wanted {
-            return self.scale(pass, seen, count, Some(&name)).await;
+            let finding = self.scale(pass, seen, count, Some(&name)).await;
+            // What a guardrail still holds back of it is done later.
+            if finding.holds == Some(true) && count == to {
+                recommend::state(&self.shared, &approved, "Applied").await;
+            }
+            return finding;
         }
         if let Some(why) = self.holds(grows, seen.wanted, to) {
             return waits(&name, &why);
@@ -95,28 +100,46 @@ impl Worker {
         self.outcome.as_ref()?.record.explanation.parts.first()
     }
 
-    /// The newest recommendation of this policy that is approved, not void, and not done.
-    fn newest_approval(&self, now: i64) -> Option<Arc<ScalingRecommendation>> {
+    /// The newest recommendation of this policy that was approved, unless it is done or void: those before it are void.
+    fn newest_approval(&self, pass: &Pass) -> Option<Arc<ScalingRecommendation>> {
         let all = self
             .shared
             .indexes
             .recommendations
             .in_namespace(&self.key.0);
-        let own = all.into_iter().filter(|it| {
-            let done = it
-                .status
-                .as_ref()
-                .and_then(|status| status.state.as_deref());
-            let approval = it.spec.approval.as_ref();
-            it.spec.policy_name == self.key.1
-                && matches!(done, None | Some("Pending"))
-                && unix(&it.spec.expiry_time) > now
-                && approval.is_some_and(|approval| {
-                    approval.digest == it.spec.digest && unix(&approval.expiry_time) > now
-                })
-        });
+        let own = all
+            .into_iter()
+            .filter(|it| is_of(it, &pass.object) && is_approved(it, pass.now));
         own.max_by_key(|it| unix(&it.spec.issued_time))
+            .filter(|newest| {
+                let state = newest
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.state.as_deref());
+                matches!(state, None | Some("Pending"))
+            })
     }
+}
+
+/// Whether it was made for this very policy: not for one of the same name, or for another target, before it.
+fn is_of(it: &ScalingRecommendation, policy: &ScalingPolicy) -> bool {
+    let owners = it.metadata.owner_references.as_deref().unwrap_or_default();
+    it.spec.policy_name == policy.name_any()
+        && it.spec.target_ref == policy.spec.target_ref
+        && owners.iter().all(|owner| {
+            owner.kind != ScalingPolicy::kind(&())
+                || Some(&owner.uid) == policy.metadata.uid.as_ref()
+        })
+}
+
+/// Whether somebody has approved this plan, and it may still be carried out at `now`.
+fn is_approved(it: &ScalingRecommendation, now: i64) -> bool {
+    let approval = it.spec.approval.as_ref();
+    it.spec.mode == Mode::Approve
+        && unix(&it.spec.expiry_time) > now
+        && approval.is_some_and(|approval| {
+            approval.digest == it.spec.digest && unix(&approval.expiry_time) > now
+        })
 }
 
 /// The counts that the plan's first step goes from and to; none below zero.

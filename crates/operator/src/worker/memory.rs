@@ -32,6 +32,8 @@ pub(super) struct Memory {
     pub(super) recent: Vec<PastChange>,
     /// The count that we asked for last, and when.
     pub(super) ordered: Option<(u32, i64)>,
+    /// The count of our newest write, whether it is known to have gone through or not.
+    pub(super) attempted: Option<u32>,
     /// The count asked for as it was seen last.
     pub(super) wanted_seen: Option<u32>,
     /// When somebody else changed the count after we had.
@@ -52,6 +54,7 @@ impl Memory {
             breaker: Breaker::default(),
             recent: Vec::new(),
             ordered: None,
+            attempted: None,
             wanted_seen: None,
             others: VecDeque::new(),
             last_recommendation: None,
@@ -61,10 +64,13 @@ impl Memory {
     }
 
     /// Takes in the count asked for at `now`; answers the one of before if somebody else has changed it.
-    pub(super) fn see(&mut self, now: i64, wanted: u32) -> Option<u32> {
+    /// Who does not lead (`leads`) is not fought with: the leader is one of the others.
+    pub(super) fn see(&mut self, now: i64, wanted: u32, leads: bool) -> Option<u32> {
         let before = self.wanted_seen.replace(wanted)?;
         let ours = self.ordered.is_some_and(|(count, _)| count == wanted);
-        if before == wanted || ours {
+        // An answer that never came may have been a yes.
+        let ours = ours || self.attempted.take().is_some_and(|count| count == wanted);
+        if before == wanted || ours || !leads {
             return None;
         }
         if self.ordered.is_some() {
@@ -108,16 +114,16 @@ mod tests {
     #[test]
     fn who_changes_the_count_again_and_again_is_not_fought() {
         let mut memory = Memory::new(None);
-        assert_eq!(memory.see(0, 3), None);
+        assert_eq!(memory.see(0, 3, true), None);
         // Before we have ever acted, others may do as they like.
-        assert_eq!(memory.see(10, 4), Some(3));
+        assert_eq!(memory.see(10, 4, true), Some(3));
         assert_eq!(memory.contested(10), None);
         for round in 0..3 {
             let now = 100 * (round + 1);
             memory.changed(now, 8);
-            assert_eq!(memory.see(now + 1, 8), None);
+            assert_eq!(memory.see(now + 1, 8, true), None);
             assert_eq!(memory.contested(now + 1), None);
-            assert_eq!(memory.see(now + 50, 4), Some(8));
+            assert_eq!(memory.see(now + 50, 4, true), Some(8));
         }
         assert_eq!(memory.contested(351), Some(950));
         assert_eq!(memory.contested(950), None);

@@ -94,6 +94,13 @@ fn held(
         );
         return Some(("Paused", message));
     }
+    if seen.is_some_and(|seen| seen.wanted == 0) {
+        let message = format!(
+            "{} was scaled to 0 replicas, and is left there: scale it to 1 or more to go on",
+            policy.target.show()
+        );
+        return Some(("ScalingDisabled", message));
+    }
     if let Some(name) = shared.indexes.autoscaler_of(&key.0, &policy.target) {
         let message = format!(
             "HorizontalPodAutoscaler {name} scales {} already: delete it, or set the mode to Observe",

@@ -97,13 +97,9 @@ impl Worker {
                 .bound
                 .as_ref()
                 .map_or("none", |bound| bound.first());
-            let made = recommendation.and_then(|name| {
-                let step = part.as_ref()?;
-                let plan = crate::recommendation::plan(step);
-                Some(RecommendationObject {
-                    digest: crate::recommendation::digest(&policy.target, &plan),
-                    name,
-                })
+            let made = recommendation.map(|made| RecommendationObject {
+                digest: made.spec.digest.clone(),
+                name: made.name_any(),
             });
             let publisher = self.shared.publisher.clone();
             let shown = Shown {
