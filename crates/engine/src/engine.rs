@@ -88,6 +88,7 @@ impl Engine {
             forecasters: self.forecasters.clone(),
             ledgers: self.ledgers.clone(),
             memories: self.memories.clone(),
+            events: self.events.clone(),
             state: (*self.state).clone(),
         }
         .to_bytes()
@@ -106,7 +107,7 @@ impl Engine {
             forecasters: snapshot.forecasters,
             ledgers: snapshot.ledgers,
             memories: snapshot.memories,
-            events: Expected::default(),
+            events: snapshot.events,
             state: Arc::new(snapshot.state),
             puts_off_fits: false,
         })

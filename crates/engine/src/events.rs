@@ -2,15 +2,17 @@
 //!
 //! The history does not know an event that is to come: until it begins, every peak and bin that it touches is raised by
 //! its factor. Once it is on, the live load shows it, and raising by the factor would count it twice: then the highest that
-//! was expected of it beforehand is held until it ends. An event that lowers the load lowers no forecast: nothing shrinks
+//! was expected of it beforehand is held until it ends. One that is told of only once it is on is raised when it is seen
+//! first, and held from then on. An event that lowers the load lowers no forecast: nothing shrinks
 //! because somebody said so.
 
 use std::collections::BTreeMap;
 
 use foreshard_decide::contract::{Forecast, LoadEvent};
+use serde::{Deserialize, Serialize};
 
 /// What was expected of events at their beginning: for each signal and event, a value for each level.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Expected {
     values: BTreeMap<(String, String, String), Vec<f64>>,
 }
@@ -33,7 +35,7 @@ impl Expected {
                 || own.iter().any(|(_, key)| key == known)
         });
         for (event, key) in own {
-            if now < event.start {
+            if now < event.start || !self.values.contains_key(&key) {
                 self.announce(forecast, event, key, now);
             } else {
                 self.hold(forecast, event, &key, now);
@@ -164,6 +166,18 @@ mod tests {
         expected.raise(&mut after, &events, 1800.0);
         assert_eq!(after.peaks[0].values, [10.0, 20.0]);
         assert_eq!(expected, Expected::default());
+    }
+
+    #[test]
+    fn what_is_told_of_late_is_raised_once_and_held() {
+        let mut expected = Expected::default();
+        let events = event(600.0, 1800.0, 3.0);
+        let mut first = forecast(10.0);
+        expected.raise(&mut first, &events, 700.0);
+        assert_eq!(first.peaks[0].values, [30.0, 60.0]);
+        let mut then = forecast(25.0);
+        expected.raise(&mut then, &events, 760.0);
+        assert_eq!(then.peaks[0].values, [30.0, 60.0]);
     }
 
     #[test]

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::Ledger;
 use crate::engine::Memory;
+use crate::events::Expected;
 use crate::forecaster::Forecaster;
 
 /// Number of the form in which snapshots are written. A change of anything that is stored is a new number.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// Why a snapshot cannot be restored. The target starts fresh then: with plain scaling first, and with forecasts that
 /// are calibrated anew.
@@ -38,6 +39,7 @@ pub(crate) struct Snapshot {
     pub(crate) forecasters: BTreeMap<(String, String), Forecaster>,
     pub(crate) ledgers: BTreeMap<String, Ledger>,
     pub(crate) memories: BTreeMap<String, Memory>,
+    pub(crate) events: Expected,
     pub(crate) state: State,
 }
 

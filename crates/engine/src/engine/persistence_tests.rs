@@ -6,8 +6,8 @@ use super::tests::{DAY, FROM, Median, STEP, load, observation};
 use super::*;
 use crate::settings::Crowd;
 
-/// A snapshot of version 1: when what is stored changes, so must the version.
-const OF_VERSION_1: &[u8] = include_bytes!("snapshot_1.bin");
+/// A snapshot of version 2: when what is stored changes, so must the version.
+const OF_VERSION_2: &[u8] = include_bytes!("snapshot_2.bin");
 
 fn settings() -> Settings {
     Settings {
@@ -61,12 +61,12 @@ proptest! {
 
     #[test]
     fn no_bytes_are_taken_for_a_snapshot_that_they_are_not(cut in 0.0..1.0, more in any::<u8>(), bytes: Vec<u8>) {
-        let at = (cut * OF_VERSION_1.len() as f64) as usize;
-        prop_assert!(Engine::restore(settings(), &OF_VERSION_1[..at]).is_err());
-        prop_assert!(Engine::restore(settings(), &[OF_VERSION_1, &[more]].concat()).is_err());
+        let at = (cut * OF_VERSION_2.len() as f64) as usize;
+        prop_assert!(Engine::restore(settings(), &OF_VERSION_2[..at]).is_err());
+        prop_assert!(Engine::restore(settings(), &[OF_VERSION_2, &[more]].concat()).is_err());
         // Whatever comes, it does not panic.
-        let _ = Engine::restore(settings(), &[&1_u16.to_le_bytes(), &bytes[..]].concat());
-        let mut altered = OF_VERSION_1.to_vec();
+        let _ = Engine::restore(settings(), &[&2_u16.to_le_bytes(), &bytes[..]].concat());
+        let mut altered = OF_VERSION_2.to_vec();
         altered[at.max(2)] = more;
         if let Ok(mut engine) = Engine::restore(settings(), &altered) {
             live(&mut engine, &mut Median::new(), FROM + DAY, FROM + DAY + 2 * STEP, &mut 20);
@@ -75,19 +75,19 @@ proptest! {
 }
 
 #[test]
-fn snapshots_of_version_1_are_read() {
-    let engine = Engine::restore(settings(), OF_VERSION_1).unwrap();
+fn snapshots_of_version_2_are_read() {
+    let engine = Engine::restore(settings(), OF_VERSION_2).unwrap();
     let learned = engine.calibration("", "demand").unwrap();
     assert_ne!(*learned, Calibration::default());
-    assert_eq!(engine.snapshot(), OF_VERSION_1);
+    assert_eq!(engine.snapshot(), OF_VERSION_2);
 }
 
 #[test]
 fn other_versions_are_refused() {
-    let mut bytes = OF_VERSION_1.to_vec();
-    bytes[0] = 2;
+    let mut bytes = OF_VERSION_2.to_vec();
+    bytes[0] = 3;
     let error = Engine::restore(settings(), &bytes).unwrap_err();
-    let told = "the snapshot has version 2 and this program reads 1: discard it and start fresh";
+    let told = "the snapshot has version 3 and this program reads 2: discard it and start fresh";
     assert_eq!(error.to_string(), told);
     let error = Engine::restore(settings(), &[]).unwrap_err();
     assert!(error.to_string().contains("no version"), "{error}");
