@@ -176,6 +176,11 @@ impl Modules {
             if let Some(entry) = by_key.get_mut(key) {
                 entry.exists = false;
             }
+            // One that is gone is kept only as long as a worker decides by it.
+            by_key.retain(|_, it| {
+                let is_used = |module: &Arc<Module>| Arc::strong_count(module) > 1;
+                it.exists || it.module.as_ref().is_some_and(is_used)
+            });
         }
         self.wakes.namespace(&key.0);
     }

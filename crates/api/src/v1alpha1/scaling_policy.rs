@@ -251,8 +251,7 @@ pub struct Action {
     /// How fast it may go, per direction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behavior: Option<Behavior>,
-    /// When it may be carried out; without any, always. Outside of them nothing changes but increases that the floor
-    /// asks for.
+    /// When something may be taken away; without any, always. Increases are made at any time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub windows: Vec<Window>,

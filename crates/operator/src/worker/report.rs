@@ -23,6 +23,16 @@ use crate::target::in_time;
 /// Reasons for which waiting is pointless until somebody changes something.
 const PERMANENT: [&str; 3] = ["ScaleSubresourceMissing", "ConfigRefused", "QueryInvalid"];
 
+/// The conditions that a policy has from the first look on, beside Ready and Stalled.
+const KINDS: [&str; 6] = [
+    kind::TARGET_RESOLVED,
+    kind::METRICS_FRESH,
+    kind::FORECAST_RELIABLE,
+    kind::POLICY_ACCEPTED,
+    kind::WITHIN_GUARDRAILS,
+    kind::ACTUATED,
+];
+
 impl Worker {
     /// Tells everybody.
     #[tracing::instrument(level = "debug", skip_all)]
@@ -64,6 +74,7 @@ impl Worker {
             },
         );
         findings.push(ready);
+        complete(&mut findings);
         let lead = self.memory.lead.time(policy.replicas.lead_seconds);
         let part = outcome
             .as_ref()
@@ -121,14 +132,16 @@ impl Worker {
         reason: &'static str,
         message: String,
     ) {
+        let mut findings = vec![
+            Finding::no(kind::READY, reason, message.clone()),
+            Finding::yes(kind::STALLED, reason, message.clone()),
+        ];
+        complete(&mut findings);
         let report = Report {
             generation: object.metadata.generation.unwrap_or(0),
             target: object.spec.target_ref.show(),
             mode: format!("None ({reason})"),
-            findings: vec![
-                Finding::no(kind::READY, reason, message.clone()),
-                Finding::yes(kind::STALLED, reason, message.clone()),
-            ],
+            findings,
             ..Report::default()
         };
         let labels = ReasonLabels { reason };
@@ -267,6 +280,16 @@ fn ready(findings: &[Finding]) -> Finding {
         "Decides",
         "Target, policies and metrics are there.",
     )
+}
+
+/// What was not looked at is unknown, and no longer what it was.
+fn complete(findings: &mut Vec<Finding>) {
+    for kind in KINDS {
+        if !findings.iter().any(|it| it.kind == kind) {
+            let message = "Nothing was decided: Ready says why.";
+            findings.push(Finding::unknown(kind, "NotDecided", message));
+        }
+    }
 }
 
 fn stalled(findings: &[Finding]) -> Finding {
