@@ -39,6 +39,11 @@ const CONTROL_PLANE: &[Group] = &[
         test: "prometheus_tls",
     },
     Group {
+        what: "definitions of a cluster's kinds",
+        beds: &["control-plane"],
+        test: "definitions",
+    },
+    Group {
         what: "the HTTP API's ports on a cluster",
         beds: &["control-plane"],
         test: "kube_ports",
@@ -149,6 +154,7 @@ mod tests {
             let files = [format!("tests/{test}.rs"), format!("tests/{test}/main.rs")];
             let crates = [
                 "crates/testbed",
+                "crates/api",
                 "crates/history",
                 "crates/operator",
                 "crates/foreshard",
