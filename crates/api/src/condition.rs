@@ -20,6 +20,12 @@ pub mod kind {
     pub const ACTUATED: &str = "Actuated";
     /// Trying again is pointless until somebody changes something.
     pub const STALLED: &str = "Stalled";
+    /// Of a cluster: as many members as wanted answer.
+    pub const MEMBERS_READY: &str = "MembersReady";
+    /// Of a topology: it has room for what is to come.
+    pub const WITHIN_QUOTA: &str = "WithinQuota";
+    /// Of a cluster: something is being made, changed or waited for.
+    pub const PROGRESSING: &str = "Progressing";
     /// Of a module: it can run here.
     pub const ACCEPTED: &str = "Accepted";
     /// Of a source: it answers.

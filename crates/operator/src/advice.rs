@@ -17,8 +17,8 @@ use foreshard_external::{Advice, Advised, Reason, Withheld};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::index::Key;
 use crate::shared::Shared;
+use foreshard_controller::index::Key;
 
 /// A decision older than so many evaluation intervals is not acted on.
 const INTERVALS_MAX: u32 = 2;

@@ -18,14 +18,14 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::chain;
-use crate::index::{Index, Key};
-use crate::lease::Claim;
 use crate::module_store::{KubeModules, LoadError};
 use crate::modules::Modules;
-use crate::shared::unix_now;
 use crate::sources::Sources;
-use crate::target::in_time;
+use foreshard_controller::call::in_time;
+use foreshard_controller::call::unix_now;
+use foreshard_controller::error::chain;
+use foreshard_controller::index::{Index, Key};
+use foreshard_controller::lease::Claim;
 
 /// Sources are looked at this often: Secrets are not watched.
 const SOURCES_EVERY: Duration = Duration::from_secs(10);

@@ -9,8 +9,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use foreshard_api::v1alpha1::ModuleRef;
 use foreshard_policy::{Host, Module, Refusal, Tier};
 
-use crate::index::Key;
-use crate::wakes::Wakes;
+use foreshard_controller::index::Key;
+use foreshard_controller::wakes::Wakes;
 
 /// Before the names of modules that come with the binary.
 pub(crate) const BUILTIN_PREFIX: &str = "builtin-";

@@ -13,14 +13,13 @@ use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::advice::{Board, KubeAdvice};
 use crate::breaker::Slots;
 use crate::external::Registration;
-use crate::index::{Index, Watched};
-use crate::lease::{Claim, Keeper};
+use crate::keeper;
 use crate::metrics::Metrics;
 use crate::module_store::KubeModules;
 use crate::modules::Modules;
@@ -31,8 +30,11 @@ use crate::status::Drifts;
 use crate::store::Store;
 use crate::tally::Tally;
 use crate::target::Targets;
-use crate::wakes::Wakes;
-use crate::{keeper, supervisor};
+use crate::worker::Worker;
+use foreshard_controller::index::{Index, Key, Watched};
+use foreshard_controller::lease::{Claim, Keeper};
+use foreshard_controller::supervisor::{Assignment, supervise};
+use foreshard_controller::wakes::Wakes;
 
 /// The lease that the scaling controllers share.
 pub const LEASE: &str = "foreshard-scaling";
@@ -247,7 +249,19 @@ impl Operator {
             let registrar = registration.registrar(&shared);
             tasks.spawn(registrar.keep(stop.clone()));
         }
-        supervisor::supervise(Arc::clone(&shared), stop).await;
+        let policies = Arc::clone(&shared.indexes.policies);
+        let worker = |of: Assignment, stopped| {
+            Worker::new(of.key, of.uid, Arc::clone(&shared)).run(of.breaks, stopped)
+        };
+        let counted = |count| {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            shared.metrics.policies.set(count);
+        };
+        let broke = |(namespace, policy): &Key, error: &JoinError| {
+            shared.metrics.workers_broken.inc();
+            tracing::error!(namespace, policy, %error, "a worker broke and is started again");
+        };
+        supervise(policies, stop, worker, counted, broke).await;
         while tasks.join_next().await.is_some() {}
         release.cancel();
         if let Some(lease) = lease
@@ -296,7 +310,7 @@ async fn oversee(shared: Arc<Shared>, stop: CancellationToken) {
         if was_leader.replace(leads) == Some(false) && leads {
             // What was decided while another replica wrote is written now; those that have something to write go first.
             for key in shared.board.undone() {
-                shared.wakes.policy(&key);
+                shared.wakes.ring(&key);
             }
             shared.wakes.all();
         }

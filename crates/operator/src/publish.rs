@@ -9,9 +9,9 @@ use foreshard_engine::Outcome;
 use foreshard_server::view::{Band, Objective, Part, Point, RecommendationObject, Target};
 use foreshard_server::{Decision, Hub, Name, Update};
 
-use crate::index::Key;
 use crate::outlook::{BAND, Outlook};
 use crate::part::{KIND, PART};
+use foreshard_controller::index::Key;
 
 /// Most moments for which it is remembered what had been forecast.
 const EXPECTED_MAX: usize = 1500;

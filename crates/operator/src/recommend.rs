@@ -8,10 +8,10 @@ use foreshard_api::v1alpha1::{ScalingPolicy, ScalingRecommendation, ScalingRecom
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Resource as _, ResourceExt as _};
 
-use crate::error::chain;
 use crate::recommendation::KEPT_MAX;
 use crate::shared::Shared;
-use crate::target::in_time;
+use foreshard_controller::call::in_time;
+use foreshard_controller::error::chain;
 
 /// Makes the object, and hands it out if it could be made. The oldest beyond [`KEPT_MAX`] go.
 pub(crate) async fn create(

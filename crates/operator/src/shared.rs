@@ -1,7 +1,6 @@
 //! What all workers share.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use foreshard_api::annotation;
 use foreshard_api::time::unix;
@@ -18,17 +17,18 @@ use tokio::sync::Semaphore;
 
 use crate::advice::Board;
 use crate::breaker::Slots;
-use crate::error::chain;
-use crate::index::Index;
-use crate::lease::Claim;
 use crate::metrics::Metrics;
 use crate::modules::Modules;
 use crate::publish::Publisher;
 use crate::sources::Sources;
 use crate::status::Drifts;
 use crate::store::Store;
-use crate::target::{Targets, Turn, in_time};
-use crate::wakes::Wakes;
+use crate::target::Targets;
+use foreshard_controller::call::{Turn, in_time};
+use foreshard_controller::error::chain;
+use foreshard_controller::index::Index;
+use foreshard_controller::lease::Claim;
+use foreshard_controller::wakes::Wakes;
 
 /// What all workers share.
 pub(crate) struct Shared {
@@ -97,12 +97,12 @@ impl Indexes {
                     old.spec != new.spec || old.metadata.annotations != new.metadata.annotations
                 },
                 |_| {},
-                move |key, _| own.policy(key),
+                move |key, _| own.ring(key),
             ),
             overrides: Index::new(
                 |old, new| old.spec != new.spec,
                 |_| {},
-                move |key, it| overrides.policy(&(key.0.clone(), it.spec.policy_name.clone())),
+                move |key, it| overrides.ring(&(key.0.clone(), it.spec.policy_name.clone())),
             ),
             events: Index::new(
                 |old, new| old.spec != new.spec,
@@ -121,7 +121,7 @@ impl Indexes {
                 move |key, it| {
                     // One that is new was made by ourselves.
                     if it.spec.approval.is_some() {
-                        approvals.policy(&(key.0.clone(), it.spec.policy_name.clone()));
+                        approvals.ring(&(key.0.clone(), it.spec.policy_name.clone()));
                     }
                 },
             ),
@@ -244,13 +244,4 @@ impl Shared {
             tracing::warn!(error = chain(&error), reason, "event not written");
         }
     }
-}
-
-/// Unix seconds now.
-#[must_use]
-pub(crate) fn unix_now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-    })
 }

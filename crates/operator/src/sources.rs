@@ -20,11 +20,11 @@ use kube::api::Api;
 use kube::{Client, ResourceExt as _};
 use serde::Deserialize;
 
-use crate::error::refusal;
-use crate::index::{Index, Key};
 use crate::modules::Trouble;
-use crate::target::in_time;
-use crate::wakes::Wakes;
+use foreshard_controller::call::in_time;
+use foreshard_controller::error::refusal;
+use foreshard_controller::index::{Index, Key};
+use foreshard_controller::wakes::Wakes;
 
 /// What is asked of each source to see whether it answers.
 const PROBE: &str = "vector(1)";

@@ -13,9 +13,9 @@ use foreshard_decide::DecisionRecord;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::index::Key;
 use crate::lead::Lead;
 use crate::shadow::Shadow;
+use foreshard_controller::index::Key;
 
 /// Decisions that are kept of one policy.
 pub(crate) const DECISIONS_MAX: usize = 20;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use foreshard_history::collector::{CollectorStats, SignalCounts};
 
-use crate::index::Key;
 use crate::metrics::{Metrics, PurposeLabels, ReasonLabels, StateLabels};
 use crate::sources::Made;
+use foreshard_controller::index::Key;
 
 /// Remembers what was counted: collectors come and go, and a counter may only rise.
 #[derive(Default)]

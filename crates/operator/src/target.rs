@@ -8,19 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use foreshard_api::v1alpha1::TargetRef;
+use foreshard_controller::call::in_time;
 use k8s_openapi::api::autoscaling::v1::Scale;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use crate::error::{chain, refusal};
+use foreshard_controller::error::{chain, refusal};
 
-/// One request to the API server.
-pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Calls of this process to the API server at once, apart from watches and the lease.
-static CALLS: Semaphore = Semaphore::const_new(16);
 /// How long a kind that is not there is believed to be not there.
 const UNKNOWN_KIND: Duration = Duration::from_secs(30);
 /// Kinds whose count is where everybody knows, and that tell how many are ready.
@@ -260,38 +256,6 @@ impl Targets {
     fn kinds(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Kind>> {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A turn to call the API server.
-pub(crate) struct Turn {
-    /// None could only be when turns were no longer given, and they always are.
-    _permit: Option<SemaphorePermit<'static>>,
-}
-
-impl Turn {
-    /// Waits for one. An API server that has become slow is asked less instead of more.
-    pub(crate) async fn wait() -> Self {
-        let _permit = CALLS.acquire().await.ok();
-        Self { _permit }
-    }
-
-    /// A call that ends in time.
-    pub(crate) async fn in_time<T>(
-        &self,
-        call: impl Future<Output = kube::Result<T>>,
-    ) -> kube::Result<T> {
-        match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
-            Ok(result) => result,
-            Err(_) => Err(kube::Error::Service(
-                format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()).into(),
-            )),
-        }
-    }
-}
-
-/// A call that waits for its turn, and ends in time from then on.
-pub(crate) async fn in_time<T>(call: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
-    Turn::wait().await.in_time(call).await
 }
 
 fn failed(target: &TargetRef, error: kube::Error) -> TargetError {

@@ -27,11 +27,12 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, PollSemaphore};
 
-use crate::index::Key;
 use crate::metrics::PolicyLabels;
 use crate::publish::Expected;
-use crate::shared::{Shared, unix_now};
+use crate::shared::Shared;
 use crate::target::{Seen, TargetError};
+use foreshard_controller::call::unix_now;
+use foreshard_controller::index::Key;
 use learning::Learning;
 use memory::Memory;
 use mode::InForce;

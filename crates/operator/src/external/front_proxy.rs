@@ -10,8 +10,8 @@ use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::chain;
-use crate::target::in_time;
+use foreshard_controller::call::in_time;
+use foreshard_controller::error::chain;
 
 const NAMESPACE: &str = "kube-system";
 const NAME: &str = "extension-apiserver-authentication";

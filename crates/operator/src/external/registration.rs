@@ -17,9 +17,9 @@ use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource as _, ResourceExt as _};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::chain;
 use crate::shared::Shared;
-use crate::target::in_time;
+use foreshard_controller::call::in_time;
+use foreshard_controller::error::chain;
 
 /// Says whose it is.
 const LABEL: &str = "app.kubernetes.io/managed-by";

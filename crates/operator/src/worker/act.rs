@@ -14,8 +14,8 @@ use crate::error::chain;
 use crate::metrics::ActionLabels;
 use crate::part::PART;
 use crate::recommend;
-use crate::shared::unix_now;
-use crate::target::{Seen, TargetError, Turn};
+use crate::target::{Seen, TargetError};
+use foreshard_controller::call::{Turn, unix_now};
 
 /// An order that is open for longer than this many times its usual lead time is stuck.
 const STUCK_LEADS: f64 = 3.0;
@@ -107,7 +107,7 @@ impl Worker {
             Err(TargetError::Conflict(_)) => {
                 // Somebody was faster: the next pass sees what they did.
                 self.shared.slots.give_back(&slot);
-                self.shared.wakes.policy(&self.key);
+                self.shared.wakes.ring(&self.key);
                 let message = "the target changed meanwhile; it is looked at again";
                 Finding::no(kind::ACTUATED, "Conflict", message)
             }

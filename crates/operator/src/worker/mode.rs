@@ -6,9 +6,9 @@ use foreshard_api::validated::ValidatedPolicy;
 use kube::ResourceExt as _;
 
 use super::memory::Memory;
-use crate::index::Key;
 use crate::shared::Shared;
 use crate::target::Seen;
+use foreshard_controller::index::Key;
 
 /// What may be done.
 #[derive(Clone, Debug, PartialEq, Eq)]

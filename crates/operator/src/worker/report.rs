@@ -12,13 +12,13 @@ use tokio::time::Instant;
 
 use super::{Pass, Worker};
 use crate::advice::Decided;
-use crate::error::chain;
 use crate::metrics::ReasonLabels;
 use crate::part::PART;
 use crate::publish::Shown;
-use crate::shared::unix_now;
 use crate::status::{self, Report};
-use crate::target::in_time;
+use foreshard_controller::call::in_time;
+use foreshard_controller::call::unix_now;
+use foreshard_controller::error::chain;
 
 /// Reasons for which waiting is pointless until somebody changes something.
 const PERMANENT: [&str; 3] = ["ScaleSubresourceMissing", "ConfigRefused", "QueryInvalid"];

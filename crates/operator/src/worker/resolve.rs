@@ -7,12 +7,12 @@ use foreshard_api::v1alpha1::{ModuleRef, PolicyBinding};
 use foreshard_api::validated::ValidatedPolicy;
 use foreshard_history::collector::{State, Watch};
 
-use crate::index::Key;
 use crate::modules::{DEFAULT, Found};
 use crate::part::KIND;
 use crate::policies::Bound;
 use crate::shared::Shared;
 use crate::sources::Made;
+use foreshard_controller::index::Key;
 
 /// One failed query is no news; what goes on for so long is.
 const TROUBLE_SECONDS: i64 = 15;

@@ -20,10 +20,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     // Schema: what the cluster's objects look like.
     ("foreshard-api", &[]),
+    // What controllers share; it knows no kind of ours.
+    ("foreshard-controller", &[]),
     // Adapters: the world outside.
     ("foreshard-history", &["foreshard-forecast"]),
     ("foreshard-policy", &["foreshard-decide"]),
     ("foreshard-vtctld", &[]),
+    ("foreshard-etcd", &[]),
     ("foreshard-builtin", &[]),
     ("foreshard-cli", &[]),
     ("foreshard-listener", &[]),
@@ -42,6 +45,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "foreshard-operator",
         &[
             "foreshard-api",
+            "foreshard-controller",
             "foreshard-decide",
             "foreshard-engine",
             "foreshard-external",

@@ -1,4 +1,4 @@
-//! Who is to look again: one bell for each policy.
+//! Who is to look again: one bell for each object.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -7,35 +7,35 @@ use tokio::sync::Notify;
 
 use crate::index::Key;
 
-/// The bells of all policies. Ringing one that nobody waits for is remembered once.
+/// The bells of all objects. Ringing one that nobody waits for is remembered once.
 #[derive(Debug, Default)]
-pub(crate) struct Wakes {
+pub struct Wakes {
     bells: RwLock<BTreeMap<Key, Arc<Notify>>>,
 }
 
 impl Wakes {
-    /// The bell of one policy; it is made if there is none.
+    /// The bell of one object; it is made if there is none.
     #[must_use]
-    pub(crate) fn bell(&self, key: &Key) -> Arc<Notify> {
+    pub fn bell(&self, key: &Key) -> Arc<Notify> {
         let mut bells = self.bells.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(bells.entry(key.clone()).or_default())
     }
 
-    /// The policy is gone.
-    pub(crate) fn remove(&self, key: &Key) {
+    /// The object is gone.
+    pub fn remove(&self, key: &Key) {
         let mut bells = self.bells.write().unwrap_or_else(PoisonError::into_inner);
         bells.remove(key);
     }
 
-    /// Something of one policy has changed.
-    pub(crate) fn policy(&self, key: &Key) {
+    /// Something of one object has changed.
+    pub fn ring(&self, key: &Key) {
         if let Some(bell) = self.read().get(key) {
             bell.notify_one();
         }
     }
 
-    /// Something has changed that may matter to every policy of a namespace.
-    pub(crate) fn namespace(&self, namespace: &str) {
+    /// Something has changed that may matter to every object of a namespace.
+    pub fn namespace(&self, namespace: &str) {
         let first = (namespace.to_owned(), String::new());
         let bells = self.read();
         let own = bells
@@ -45,7 +45,7 @@ impl Wakes {
     }
 
     /// Something has changed that matters to all.
-    pub(crate) fn all(&self) {
+    pub fn all(&self) {
         self.read().values().for_each(|bell| bell.notify_one());
     }
 
@@ -73,7 +73,7 @@ mod tests {
                 .map(|bell| bell.notified().now_or_never().is_some())
                 .collect::<Vec<_>>()
         };
-        wakes.policy(&keys[1]);
+        wakes.ring(&keys[1]);
         assert_eq!(rung(), [false, true, false]);
         wakes.namespace("a");
         assert_eq!(rung(), [true, true, false]);

@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 use crate::error::chain;
 
 /// How long a claim holds without being renewed.
-pub(crate) const DURATION: Duration = Duration::from_secs(12);
+pub const DURATION: Duration = Duration::from_secs(12);
 /// After so long without a renewal the holder stops writing.
-pub(crate) const RENEW_DEADLINE: Duration = Duration::from_secs(9);
+pub const RENEW_DEADLINE: Duration = Duration::from_secs(9);
 /// From the beginning of a renewal to that of the next: twelve writes a minute.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// Between two looks of those who wait.
@@ -30,14 +30,14 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Whether this process may write. Cheap to copy and to ask.
 #[derive(Clone, Debug)]
-pub(crate) struct Claim {
+pub struct Claim {
     until: watch::Receiver<Option<Instant>>,
 }
 
 impl Claim {
     /// A claim that always holds, for tests and for a single process without a lease.
     #[must_use]
-    pub(crate) fn always() -> Self {
+    pub fn always() -> Self {
         let far = Instant::now() + Duration::from_secs(100 * 365 * 86_400);
         Self {
             until: watch::channel(Some(far)).1,
@@ -46,14 +46,14 @@ impl Claim {
 
     /// Whether writing is allowed at this moment.
     #[must_use]
-    pub(crate) fn holds(&self) -> bool {
+    pub fn holds(&self) -> bool {
         self.until
             .borrow()
             .is_some_and(|until| Instant::now() < until)
     }
 
     /// Returns when the lease was gained, renewed or given up; never for a claim that always holds.
-    pub(crate) async fn changed(&mut self) {
+    pub async fn changed(&mut self) {
         if self.until.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
@@ -103,7 +103,7 @@ impl Known {
 }
 
 /// The lease of one deployment.
-pub(crate) struct Keeper {
+pub struct Keeper {
     api: Api<Lease>,
     name: String,
     me: String,
@@ -116,7 +116,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Keeps the lease `name` for the replica `me` once [`Keeper::run`] runs.
     #[must_use]
-    pub(crate) fn new(client: Client, namespace: &str, name: &str, me: &str) -> (Self, Claim) {
+    pub fn new(client: Client, namespace: &str, name: &str, me: &str) -> (Self, Claim) {
         let (until, receiver) = watch::channel(None);
         let keeper = Self {
             api: Api::namespaced(client, namespace),
@@ -131,7 +131,7 @@ impl Keeper {
 
     /// Claims and renews until `stop`, then releases. A process that cannot ask goes on trying; its claim ends by
     /// itself.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
         loop {
             let attempt = Instant::now();
             match self.attempt().await {

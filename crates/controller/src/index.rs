@@ -20,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 use crate::error::chain;
 
 /// Namespace and name.
-pub(crate) type Key = (String, String);
+pub type Key = (String, String);
 
 /// What must hold of a kind that is watched.
-pub(crate) trait Watched:
+pub trait Watched:
     Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + PartialEq + Send + Sync + 'static
 {
 }
@@ -40,7 +40,7 @@ impl<K> Watched for K where
 }
 
 /// All objects of one kind.
-pub(crate) struct Index<K> {
+pub struct Index<K> {
     inner: RwLock<Inner<K>>,
     changed: watch::Sender<u64>,
     /// Whether two versions of an object differ in what matters here.
@@ -66,7 +66,7 @@ impl<K: Watched> Index<K> {
     /// Nothing is known yet. `differ` says whether a change matters, so that a status of our own wakes nobody; `strip`
     /// drops what nobody reads here: thousands of objects take memory; `tell` is called for each change that matters.
     #[must_use]
-    pub(crate) fn new(
+    pub fn new(
         differ: fn(&K, &K) -> bool,
         strip: fn(&mut K),
         tell: impl Fn(&Key, &K) + Send + Sync + 'static,
@@ -87,7 +87,7 @@ impl<K: Watched> Index<K> {
 
     /// One object.
     #[must_use]
-    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+    pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
         self.read()
             .objects
             .get(&(namespace.to_owned(), name.to_owned()))
@@ -96,7 +96,7 @@ impl<K: Watched> Index<K> {
 
     /// All objects of a namespace.
     #[must_use]
-    pub(crate) fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
+    pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
         let first = (namespace.to_owned(), String::new());
         let inner = self.read();
         let from = inner.objects.range(first..);
@@ -107,7 +107,7 @@ impl<K: Watched> Index<K> {
 
     /// Every object.
     #[must_use]
-    pub(crate) fn all(&self) -> Vec<(Key, Arc<K>)> {
+    pub fn all(&self) -> Vec<(Key, Arc<K>)> {
         let inner = self.read();
         inner
             .objects
@@ -118,18 +118,18 @@ impl<K: Watched> Index<K> {
 
     /// Whether all objects were seen once.
     #[must_use]
-    pub(crate) fn is_synced(&self) -> bool {
+    pub fn is_synced(&self) -> bool {
         self.read().synced
     }
 
     /// Is told of each change that matters.
     #[must_use]
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+    pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
 
     /// Keeps it true until `stop`.
-    pub(crate) async fn keep(
+    pub async fn keep(
         self: Arc<Self>,
         api: Api<DeserializeGuard<K>>,
         config: watcher::Config,

@@ -4,7 +4,7 @@ use std::error::Error;
 
 /// An error with all that caused it, on one line.
 #[must_use]
-pub(crate) fn chain(error: &dyn Error) -> String {
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -21,7 +21,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 /// What the API server refused, in words that name verb and resource where it is a matter of rights.
 #[must_use]
-pub(crate) fn refusal(error: &kube::Error) -> (&'static str, String) {
+pub fn refusal(error: &kube::Error) -> (&'static str, String) {
     match error {
         kube::Error::Api(status) if status.code == 403 => ("Forbidden", status.message.clone()),
         kube::Error::Api(status) if status.code == 404 => ("NotFound", status.message.clone()),
