@@ -59,6 +59,11 @@ const CONTROL_PLANE: &[Group] = &[
         test: "hostile_uploads",
     },
     Group {
+        what: "the controller of etcd clusters",
+        beds: &["control-plane"],
+        test: "topo_servers",
+    },
+    Group {
         what: "the plugin of kubectl",
         beds: &["control-plane", "prometheus"],
         test: "kubectl_foreshard",
@@ -159,6 +164,7 @@ mod tests {
                 "crates/operator",
                 "crates/foreshard",
                 "crates/kubectl-foreshard",
+                "crates/vitess",
             ];
             let found = crates.iter().any(|folder| {
                 let folder = shell::root().join(folder);

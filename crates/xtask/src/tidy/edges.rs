@@ -56,6 +56,10 @@ const EDGES: &[(&str, &[&str])] = &[
             "foreshard-server",
         ],
     ),
+    (
+        "foreshard-vitess",
+        &["foreshard-api", "foreshard-controller", "foreshard-etcd"],
+    ),
     // Guests: what runs inside the sandbox.
     ("foreshard-policy-sdk", &[]),
     ("policy-target-tracking", &["foreshard-policy-sdk"]),

@@ -1,0 +1,180 @@
+//! Server-side apply of what we own, and only where something differs.
+
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::core::NamespaceResourceScope;
+use kube::{Client, Resource, ResourceExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use foreshard_controller::call::in_time;
+use foreshard_controller::lease::Claim;
+
+/// Why something was not written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApplyError {
+    /// Somebody else may write now.
+    #[error("another replica holds the lease")]
+    NotLeading,
+    /// An object could not be put into words.
+    #[error("{kind} {name} cannot be written as JSON")]
+    Shape {
+        kind: String,
+        name: String,
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The API server refused, or did not answer.
+    #[error("{kind} {name} was not written")]
+    Write {
+        kind: String,
+        name: String,
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+/// What may be made of a cluster.
+pub(crate) trait Owned:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + std::fmt::Debug
+    + Serialize
+    + DeserializeOwned
+{
+}
+impl Owned for Pod {}
+impl Owned for PersistentVolumeClaim {}
+impl Owned for Secret {}
+impl Owned for Service {}
+impl Owned for PodDisruptionBudget {}
+
+/// Writes in the name of one controller.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    client: Client,
+    claim: Claim,
+    manager: &'static str,
+}
+
+impl Writer {
+    pub(crate) fn new(client: Client, claim: Claim, manager: &'static str) -> Self {
+        Self {
+            client,
+            claim,
+            manager,
+        }
+    }
+
+    /// Has `wanted` be there; what is `live` already is not written.
+    pub(crate) async fn apply<K: Owned>(
+        &self,
+        wanted: &K,
+        live: Option<&K>,
+    ) -> Result<(), ApplyError> {
+        let (kind, name) = (K::kind(&()).into_owned(), wanted.name_any());
+        let shape = |source| ApplyError::Shape {
+            kind: kind.clone(),
+            name: name.clone(),
+            source,
+        };
+        let value = serde_json::to_value(wanted).map_err(shape)?;
+        if let Some(live) = live
+            && contains(&serde_json::to_value(live).map_err(shape)?, &value)
+        {
+            return Ok(());
+        }
+        self.leads()?;
+        let parameters = PatchParams::apply(self.manager).force();
+        let api = self.api::<K>(wanted.namespace().as_deref());
+        in_time(api.patch(&name, &parameters, &Patch::Apply(value)))
+            .await
+            .map(drop)
+            .map_err(|error| write(kind, name, error))
+    }
+
+    /// Deletes the object that was seen, and no other of its name.
+    pub(crate) async fn delete<K: Owned>(&self, seen: &K) -> Result<(), ApplyError> {
+        self.leads()?;
+        let parameters = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: seen.uid(),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        let (kind, name) = (K::kind(&()).into_owned(), seen.name_any());
+        let api = self.api::<K>(seen.namespace().as_deref());
+        match in_time(api.delete(&name, &parameters)).await {
+            Ok(_) => Ok(()),
+            // It is gone, or another one has come in its place.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(error) => Err(write(kind, name, error)),
+        }
+    }
+
+    pub(crate) fn leads(&self) -> Result<(), ApplyError> {
+        self.claim
+            .holds()
+            .then_some(())
+            .ok_or(ApplyError::NotLeading)
+    }
+
+    pub(crate) fn api<K: Owned>(&self, namespace: Option<&str>) -> Api<K> {
+        Api::namespaced(self.client.clone(), namespace.unwrap_or_default())
+    }
+}
+
+fn write(kind: String, name: String, error: kube::Error) -> ApplyError {
+    ApplyError::Write {
+        kind,
+        name,
+        source: Box::new(error),
+    }
+}
+
+/// Whether `live` is as `wanted` says, whatever more it has: what the API server fills in is not ours. Lists have to be
+/// of the same length.
+pub(crate) fn contains(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
+            let nothing =
+                wanted.is_null() || wanted.as_object().is_some_and(serde_json::Map::is_empty);
+            live.get(key).map_or(nothing, |live| contains(live, wanted))
+        }),
+        (Value::Array(live), Value::Array(wanted)) => {
+            let pairs = live.iter().zip(wanted);
+            live.len() == wanted.len()
+                && pairs
+                    .into_iter()
+                    .all(|(live, wanted)| contains(live, wanted))
+        }
+        (live, wanted) => live == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_there_already_is_known_by_what_we_say_of_it() {
+        let live = json!({"a": 1, "b": {"c": [ {"d": 1, "default": true} ]}, "status": {}});
+        let table = [
+            (json!({"a": 1}), true),
+            (json!({"b": {"c": [{"d": 1}]}}), true),
+            (json!({"b": {"c": []}}), false),
+            (json!({"b": {"c": [{"d": 2}]}}), false),
+            (json!({"a": 1, "e": null, "f": {}}), true),
+            (json!({"a": "1"}), false),
+            (json!({"g": 1}), false),
+        ];
+        for (wanted, known) in table {
+            assert_eq!(contains(&live, &wanted), known, "{wanted}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What is asked before anything is decided: objects by the watches, Secrets by name, etcd by its own API.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use foreshard_controller::call::in_time;
+use foreshard_controller::error::refusal;
+use foreshard_etcd::{Client as EtcdClient, Id, Tls};
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use kube::ResourceExt as _;
+use kube::api::{Api, ListParams};
+
+use crate::names::{MEMBERS_MAX, Names};
+use crate::shared::Shared;
+use crate::topo_server::observed::Observed;
+
+/// Pods and volumes of one cluster.
+pub(crate) struct Objects {
+    pub(crate) pods: Vec<Arc<Pod>>,
+    pub(crate) claims: Vec<Arc<PersistentVolumeClaim>>,
+}
+
+impl Objects {
+    /// As the watches have them.
+    pub(crate) fn watched(shared: &Shared, names: &Names) -> Self {
+        let members = || (0..MEMBERS_MAX).map(|index| names.member(index));
+        let namespace = &names.namespace;
+        Self {
+            pods: members()
+                .filter_map(|name| shared.pods.get(namespace, &name))
+                .collect(),
+            claims: members()
+                .filter_map(|name| shared.claims.get(namespace, &name))
+                .collect(),
+        }
+    }
+
+    /// As they are at this moment: before something is taken away, no watch is believed.
+    pub(crate) async fn fresh(shared: &Shared, names: &Names) -> kube::Result<Self> {
+        let of = ListParams::default().labels(&crate::names::selector());
+        let pods: Api<Pod> = Api::namespaced(shared.client.clone(), &names.namespace);
+        let claims: Api<PersistentVolumeClaim> =
+            Api::namespaced(shared.client.clone(), &names.namespace);
+        let (pods, claims) = (
+            in_time(pods.list(&of)).await?,
+            in_time(claims.list(&of)).await?,
+        );
+        let is_ours = |name: String| names.index_of(&name).is_some();
+        Ok(Self {
+            pods: pods
+                .items
+                .into_iter()
+                .filter(|it| is_ours(it.name_any()))
+                .map(Arc::new)
+                .collect(),
+            claims: claims
+                .items
+                .into_iter()
+                .filter(|it| is_ours(it.name_any()))
+                .map(Arc::new)
+                .collect(),
+        })
+    }
+
+    /// What they say, with the identity that is latched.
+    pub(crate) fn observed(&self, names: &Names, latched: Option<Id>) -> Observed {
+        let (pods, claims) = (self.pods.iter(), self.claims.iter());
+        Observed {
+            latched,
+            ..Observed::objects(names, pods.map(AsRef::as_ref), claims.map(AsRef::as_ref))
+        }
+    }
+
+    pub(crate) fn pod(&self, names: &Names, index: u32) -> Option<&Pod> {
+        let name = names.member(index);
+        self.pods
+            .iter()
+            .map(AsRef::as_ref)
+            .find(|it| it.name_any() == name)
+    }
+
+    pub(crate) fn claim(&self, names: &Names, index: u32) -> Option<&PersistentVolumeClaim> {
+        let name = names.member(index);
+        self.claims
+            .iter()
+            .map(AsRef::as_ref)
+            .find(|it| it.name_any() == name)
+    }
+}
+
+/// A Secret by its name; Secrets are never listed.
+pub(crate) async fn secret(
+    shared: &Shared,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Secret>, String> {
+    let api: Api<Secret> = Api::namespaced(shared.client.clone(), namespace);
+    in_time(api.get_opt(name)).await.map_err(|error| {
+        let (_, said) = refusal(&error);
+        format!("Secret {name} cannot be read: {said}")
+    })
+}
+
+/// Longest time for all members together, so that one that is silent does not hold up the rest.
+const ALL_MEMBERS: Duration = Duration::from_secs(4);
+
+/// Asks the members whose pods are there for what they know, and adds it to what was observed. Answers with whom it was
+/// spoken.
+pub(crate) async fn ask_members(
+    shared: &Shared,
+    names: &Names,
+    tls: &Tls,
+    seen: &mut Observed,
+) -> Vec<(u32, EtcdClient)> {
+    let mut clients = Vec::new();
+    for index in seen.pods.keys().copied().collect::<Vec<_>>() {
+        let url = shared.addresses.client_url(names, index);
+        let address = url.trim_start_matches("https://");
+        match EtcdClient::new(address, tls) {
+            Ok(client) => clients.push((index, client)),
+            Err(error) => seen.members_unknown = Some(error.to_string()),
+        }
+    }
+    let ask = clients.iter().map(|(index, client)| async move {
+        let status = tokio::time::timeout(ALL_MEMBERS, client.status()).await;
+        (*index, client, status)
+    });
+    let mut answering = Vec::new();
+    for (index, client, status) in join_all(ask).await {
+        match status {
+            Ok(Ok(status)) => {
+                seen.statuses.insert(index, status);
+                answering.push((index, client.clone()));
+            }
+            Ok(Err(error)) => seen.members_unknown = Some(error.to_string()),
+            Err(_) => seen.members_unknown = Some(format!("{} is silent", names.member(index))),
+        }
+    }
+    // A learner does not answer for the cluster.
+    answering.sort_by_key(|(index, _)| seen.statuses.get(index).is_some_and(|it| it.is_learner));
+    for (_, client) in &answering {
+        match client.members().await {
+            Ok(members) => {
+                seen.members = Some(members);
+                seen.members_unknown = None;
+                seen.alarms = client.alarms().await.unwrap_or_default();
+                break;
+            }
+            Err(error) => seen.members_unknown = Some(error.to_string()),
+        }
+    }
+    answering
+}

@@ -1,0 +1,14 @@
+//! The controller of etcd clusters on a real API server, with real etcd processes as the members.
+//!
+//! There is no node: [`kubelet::Kubelet`] stands in for one and starts what the pods say. Left out, and says so, where
+//! the parts are not built: `cargo xtask testbed build control-plane`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests, which clippy does not see as such"
+)]
+
+mod kubelet;
+mod members;
+mod stage;
+mod trouble;
