@@ -266,10 +266,14 @@ fn the_examples_are_taken_as_they_stand() {
             "sharded",
             include_str!("../../../examples/vitess/sharded.yaml"),
         ),
+        (
+            "topo-server",
+            include_str!("../../../examples/vitess/topo-server.yaml"),
+        ),
     ];
     for (name, text) in examples {
         let object: Value = serde_saphyr::from_str(text).unwrap();
-        let all = namespace.path(GROUP, "vitesses");
+        let all = namespace.path(GROUP, &plural(object["kind"].as_str().unwrap()));
         // Strict: an unknown field is an error and not dropped.
         plane
             .api()

@@ -24,6 +24,9 @@ use foreshard_controller::wakes::Wakes;
 /// The lease that the controllers of clusters share.
 pub const LEASE: &str = "foreshard-cluster";
 
+/// Between two looks at who holds the lease.
+const CLAIM_EVERY: Duration = Duration::from_secs(1);
+
 /// How the controllers work.
 #[derive(Clone)]
 pub struct Config {
@@ -139,6 +142,7 @@ impl ClusterOperator {
         scope.watch(&mut tasks, &shared.claims, &of_members, &stop);
         scope.watch(&mut tasks, &shared.services, &of_members, &stop);
         scope.watch(&mut tasks, &shared.budgets, &of_members, &stop);
+        tasks.spawn(take_over(Arc::clone(&shared), stop.clone()));
         let topo_servers = Arc::clone(&shared.topo_servers);
         let worker = |key, stopped| Worker::new(key, Arc::clone(&shared), look_every).run(stopped);
         supervise(topo_servers, stop, worker, |_| {}).await;
@@ -149,6 +153,22 @@ impl ClusterOperator {
         {
             tracing::error!(%error, "the lease's task broke");
         }
+    }
+}
+
+/// Has every cluster looked at as soon as this replica may write.
+async fn take_over(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut led = shared.claim.holds();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(CLAIM_EVERY) => {}
+        }
+        let leads = shared.claim.holds();
+        if leads && !led {
+            shared.wakes.all();
+        }
+        led = leads;
     }
 }
 

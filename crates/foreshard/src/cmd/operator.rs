@@ -1,6 +1,7 @@
 //! `foreshard operator`.
 
 mod client;
+mod cluster;
 mod external;
 mod serving;
 mod settings;
@@ -33,10 +34,12 @@ To leave one target or policy alone:
 Examples:
   In a cluster (deploy/kustomize/base does this):
     foreshard operator --controllers=scaling
+  The controllers of clusters, beside it (deploy/kustomize/overlays/clusters does this):
+    foreshard operator --controllers=cluster
   From outside, with your own rights, looking at one namespace:
     foreshard operator --kubeconfig ~/.kube/config --watch-namespace shop --no-leader-election";
 
-/// Run the controllers: scale what ScalingPolicies name, ahead of its load.
+/// Run the controllers: scale what ScalingPolicies name, ahead of its load, or keep clusters of Vitess.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -131,16 +134,27 @@ impl Args {
 enum Controller {
     /// ScalingPolicy, PolicyModule, PrometheusSource.
     Scaling,
+    /// TopoServer.
+    Cluster,
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::ensure!(!args.controllers.is_empty(), "--controllers names none");
+    let [controllers] = args.controllers[..] else {
+        anyhow::bail!(
+            "--controllers names one group: each runs as a process of its own, with rights of its own"
+        );
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("starting the threads")?;
-    runtime.block_on(operate(args))
+    runtime.block_on(async {
+        match controllers {
+            Controller::Scaling => operate(args).await,
+            Controller::Cluster => cluster::operate(args).await,
+        }
+    })
 }
 
 async fn operate(args: Args) -> anyhow::Result<ExitCode> {

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use foreshard_testbed::{ControlPlane, Namespace, or_left_out, parts};
 use foreshard_vitess::names::{Addresses, MEMBERS_MAX, Names};
 use foreshard_vitess::{ClusterOperator, Config};
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use kube::Client;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -25,6 +25,9 @@ use tower::service_fn;
 use crate::kubelet::Kubelet;
 
 pub(crate) const GROUP: &str = "apis/foreshard.dev/v1alpha1";
+const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
+/// As whom the controllers ask: with the rights that are deployed, and no others.
+const USER: &str = "system:serviceaccount:foreshard-system:foreshard-cluster";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 /// Longest wait for anything.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -65,6 +68,17 @@ fn plane() -> Option<&'static ControlPlane> {
                     .any(|it| it["type"] == "Established" && it["status"] == "True");
                 established.then_some(()).ok_or(known)
             });
+        }
+        let rights = include_str!(
+            "../../../../deploy/kustomize/components/cluster-controllers/cluster-role.yaml"
+        );
+        for (document, resource) in rights
+            .split("\n---\n")
+            .zip(["clusterroles", "clusterrolebindings"])
+        {
+            let object: Value = serde_saphyr::from_str(document).unwrap();
+            let path = format!("{RBAC}/{resource}");
+            plane.api().post(&path, &object).unwrap();
         }
     });
     Some(plane)
@@ -291,10 +305,12 @@ pub(crate) fn condition<'a>(status: &'a Value, kind: &str) -> Option<&'a Value> 
         .find(|it| it["type"] == kind)
 }
 
-/// A client that counts requests that change something.
+/// A client that has the deployed rights, and counts requests that change something.
 fn counting(real: Client, writes: Arc<AtomicU64>) -> Client {
     let namespace = real.default_namespace().to_owned();
-    let service = service_fn(move |request: Request<Body>| {
+    let service = service_fn(move |mut request: Request<Body>| {
+        let user = HeaderValue::from_static(USER);
+        request.headers_mut().insert("impersonate-user", user);
         if request.method() != Method::GET {
             writes.fetch_add(1, Ordering::Relaxed);
         }

@@ -83,6 +83,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "foreshard-policy",
             "foreshard-server",
             "foreshard-sim",
+            "foreshard-vitess",
         ],
     ),
     // The plugin of kubectl stays small: objects, and nothing that decides.

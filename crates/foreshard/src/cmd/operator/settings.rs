@@ -39,7 +39,7 @@ pub(super) async fn config(args: &Args) -> anyhow::Result<Config> {
     })
 }
 
-fn identity() -> String {
+pub(super) fn identity() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}-{}", host.trim(), std::process::id())
 }
