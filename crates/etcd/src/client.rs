@@ -40,17 +40,19 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the member at `HOST:PORT`. To be called on the runtime that calls are made on.
+    /// A client of the member at `HOST:PORT`, which has to show a certificate for `server_name`. To be called on the
+    /// runtime that calls are made on.
     ///
     /// # Errors
     /// [`Error::Address`], also when certificate or key cannot be read.
-    pub fn new(address: &str, tls: &Tls) -> Result<Self, Error> {
+    pub fn new(address: &str, server_name: &str, tls: &Tls) -> Result<Self, Error> {
         let wrong = |error: tonic::transport::Error| Error::Address {
             address: tame(address),
             reason: std::error::Error::source(&error)
                 .map_or_else(|| error.to_string(), |it| it.to_string()),
         };
         let config = ClientTlsConfig::new()
+            .domain_name(server_name)
             .ca_certificate(Certificate::from_pem(&tls.ca))
             .identity(Identity::from_pem(&tls.certificate, &tls.key));
         let endpoint = Endpoint::from_shared(format!("https://{address}"))

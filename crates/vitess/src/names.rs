@@ -138,6 +138,11 @@ pub trait Addresses: Send + Sync {
     fn peer_url(&self, names: &Names, index: u32) -> String;
     /// URL by which clients reach it.
     fn client_url(&self, names: &Names, index: u32) -> String;
+    /// `HOST:PORT` by which we reach it ourselves.
+    fn dial(&self, names: &Names, index: u32) -> String {
+        let url = self.client_url(names, index);
+        url.trim_start_matches("https://").to_owned()
+    }
 }
 
 /// By the names that the headless service gives.

@@ -64,6 +64,16 @@ const CASES: &[Case] = &[
         needs_root: true,
         needs_image: false,
     },
+    Case {
+        group: Group {
+            what: "an etcd cluster on a node",
+            beds: &["node"],
+            test: "topo_node",
+        },
+        smoke: true,
+        needs_root: true,
+        needs_image: false,
+    },
     // Too long for the short part: by itself it builds an image as well.
     Case {
         group: Group {

@@ -115,9 +115,8 @@ pub(crate) async fn ask_members(
 ) -> Vec<(u32, EtcdClient)> {
     let mut clients = Vec::new();
     for index in seen.pods.keys().copied().collect::<Vec<_>>() {
-        let url = shared.addresses.client_url(names, index);
-        let address = url.trim_start_matches("https://");
-        match EtcdClient::new(address, tls) {
+        let address = shared.addresses.dial(names, index);
+        match EtcdClient::new(&address, &names.host(index), tls) {
             Ok(client) => clients.push((index, client)),
             Err(error) => seen.members_unknown = Some(error.to_string()),
         }
