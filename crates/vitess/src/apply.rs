@@ -1,5 +1,7 @@
 //! Server-side apply of what we own, and only where something differs.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
@@ -93,6 +95,32 @@ impl Writer {
             .await
             .map(drop)
             .map_err(|error| write(kind, name, error))
+    }
+
+    /// Has the object bear these labels, and leaves the rest of it alone.
+    pub(crate) async fn label<K: Owned>(
+        &self,
+        live: &K,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<(), ApplyError> {
+        if labels
+            .iter()
+            .all(|(key, value)| live.labels().get(key) == Some(value))
+        {
+            return Ok(());
+        }
+        self.leads()?;
+        let patch = serde_json::json!({"metadata": {"uid": live.uid(), "labels": labels}});
+        let parameters = PatchParams {
+            field_manager: Some(self.manager.to_owned()),
+            ..PatchParams::default()
+        };
+        let name = live.name_any();
+        let api = self.api::<K>(live.namespace().as_deref());
+        in_time(api.patch(&name, &parameters, &Patch::Merge(patch)))
+            .await
+            .map(drop)
+            .map_err(|error| write(K::kind(&()).into_owned(), name, error))
     }
 
     /// Deletes the object that was seen, and no other of its name.

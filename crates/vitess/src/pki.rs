@@ -229,3 +229,60 @@ fn day(at: Timestamp) -> Result<(i32, u8, u8), PkiError> {
         u8::try_from(date.day()).map_err(|_| PkiError::Clock(at))?,
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(content: &Content) -> Secret {
+        let data = content.data.iter();
+        let mut secret = Secret {
+            data: Some(
+                data.map(|(key, value)| (key.clone(), ByteString(value.clone().into_bytes())))
+                    .collect(),
+            ),
+            ..Secret::default()
+        };
+        secret.metadata.annotations = Some(content.annotations.clone());
+        secret
+    }
+
+    fn subject(serves: &[&str]) -> Subject {
+        Subject {
+            common_name: "etcd-member".to_owned(),
+            serves: serves.iter().map(|it| (*it).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_current_until_a_third_is_left_and_for_its_subject_only() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let later = |days: i64| now.checked_add((days * 24).hours()).unwrap();
+        let made = stored(&Authority::make("example-ca", now).unwrap());
+        let authority = Authority::read("example-ca", &made).unwrap();
+        let member = subject(&["a.svc"]);
+        let secret = stored(&authority.sign(&member, now).unwrap());
+        assert!(authority.is_current(&secret, &member, later(240)));
+        assert!(!authority.is_current(&secret, &member, later(245)));
+        assert!(!authority.is_current(&secret, &subject(&["b.svc"]), now));
+        let other = stored(&Authority::make("example-ca", now).unwrap());
+        let other = Authority::read("example-ca", &other).unwrap();
+        assert!(!other.is_current(&secret, &member, now));
+        let mut lacking = secret.clone();
+        lacking.data.as_mut().unwrap().remove(KEY);
+        assert!(!authority.is_current(&lacking, &member, now));
+    }
+
+    #[test]
+    fn a_secret_that_was_spoilt_is_named_with_what_to_do() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let mut content = Authority::make("example-ca", now).unwrap();
+        content
+            .data
+            .insert(CA_KEY.to_owned(), "nonsense".to_owned());
+        let error = Authority::read("example-ca", &stored(&content))
+            .err()
+            .unwrap();
+        insta::assert_snapshot!(error, @"Secret example-ca has no usable ca.key: bring it back from a copy, or delete the Secret to have it made anew");
+    }
+}

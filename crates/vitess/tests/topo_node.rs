@@ -2,6 +2,7 @@
 //! of bed `node`.
 #![allow(
     clippy::unwrap_used,
+    clippy::unwrap_in_result,
     clippy::panic,
     reason = "helpers of tests, which clippy does not see as such"
 )]

@@ -9,11 +9,12 @@ use foreshard_etcd::{Client as EtcdClient, Id, Tls};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::ResourceExt as _;
-use kube::api::{Api, ListParams};
+use kube::api::Api;
 
 use crate::names::{MEMBERS_MAX, Names};
 use crate::shared::Shared;
 use crate::topo_server::observed::Observed;
+use crate::topo_server::plan::Plan;
 
 /// Pods and volumes of one cluster.
 pub(crate) struct Objects {
@@ -36,31 +37,32 @@ impl Objects {
         }
     }
 
-    /// As they are at this moment: before something is taken away, no watch is believed.
+    /// As they are at this moment, by their names: before something is made or taken away, no watch is believed, and no
+    /// label.
     pub(crate) async fn fresh(shared: &Shared, names: &Names) -> kube::Result<Self> {
-        let of = ListParams::default().labels(&crate::names::selector());
         let pods: Api<Pod> = Api::namespaced(shared.client.clone(), &names.namespace);
         let claims: Api<PersistentVolumeClaim> =
             Api::namespaced(shared.client.clone(), &names.namespace);
-        let (pods, claims) = (
-            in_time(pods.list(&of)).await?,
-            in_time(claims.list(&of)).await?,
-        );
-        let is_ours = |name: String| names.index_of(&name).is_some();
-        Ok(Self {
-            pods: pods
-                .items
-                .into_iter()
-                .filter(|it| is_ours(it.name_any()))
-                .map(Arc::new)
-                .collect(),
-            claims: claims
-                .items
-                .into_iter()
-                .filter(|it| is_ours(it.name_any()))
-                .map(Arc::new)
-                .collect(),
-        })
+        let mut all = Self {
+            pods: Vec::new(),
+            claims: Vec::new(),
+        };
+        for name in (0..MEMBERS_MAX).map(|index| names.member(index)) {
+            all.pods
+                .extend(in_time(pods.get_opt(&name)).await?.map(Arc::new));
+            all.claims
+                .extend(in_time(claims.get_opt(&name)).await?.map(Arc::new));
+        }
+        Ok(all)
+    }
+
+    /// Whether a plan makes or takes away something, by what these objects are.
+    pub(crate) fn are_changed_by(&self, names: &Names, plan: &Plan) -> bool {
+        let mut claims = plan.claims.keys();
+        let mut pods = plan.pods.keys();
+        plan.takes_away()
+            || claims.any(|index| self.claim(names, *index).is_none())
+            || pods.any(|index| self.pod(names, *index).is_none())
     }
 
     /// What they say, with the identity that is latched.

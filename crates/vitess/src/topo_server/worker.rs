@@ -48,6 +48,8 @@ pub(crate) struct Worker {
     /// Once latched it stays so, also while a watch is behind.
     latched: Option<Id>,
     tls: Option<(Tls, Instant)>,
+    /// What is wrong with the certificates, while they still do.
+    warning: Option<Finding>,
     defragmented: Defragmented,
     retry: Duration,
 }
@@ -73,6 +75,7 @@ impl Worker {
             jitter: rand_pcg::Pcg32::seed_from_u64(seed),
             latched: None,
             tls: None,
+            warning: None,
             defragmented: Defragmented::default(),
             retry: RETRY.0,
         }
@@ -158,6 +161,7 @@ impl Worker {
     ) -> Result<Passed, Finding> {
         let names = &wanted.names;
         let tls = self.certificates(wanted).await?;
+        let warning = self.warning.clone();
         self.apply_objects(wanted)
             .await
             .map_err(|error| trouble(&error))?;
@@ -168,8 +172,7 @@ impl Worker {
             self.read_certificates_again();
         }
         let mut todo = plan(wanted, &seen, &*self.shared.addresses);
-        if todo.takes_away() {
-            // No watch is believed before something goes.
+        if objects.are_changed_by(names, &todo) {
             objects = Objects::fresh(&self.shared, names)
                 .await
                 .map_err(|error| asked_in_vain(&error))?;
@@ -178,7 +181,7 @@ impl Worker {
             seen.claims = fresh.claims;
             todo = plan(wanted, &seen, &*self.shared.addresses);
         }
-        let said = self.status(object, wanted, old, &seen, &todo, None);
+        let said = self.status(object, wanted, old, &seen, &todo, warning.as_ref());
         if let Some(cluster) = todo.latch {
             // It has to be known before anything rests on it.
             if !self.write(object, old, &said).await {
@@ -195,7 +198,7 @@ impl Worker {
         let carried_out = self
             .carry_out(object, wanted, &objects, &todo, &answering)
             .await;
-        let trouble = carried_out.as_ref().err();
+        let trouble = carried_out.as_ref().err().or(warning.as_ref());
         let said = self.status(object, wanted, old, &seen, &todo, trouble);
         self.tell_changes(object, old, &said).await;
         self.write(object, old, &said).await;

@@ -99,3 +99,46 @@ fn three_are_bootstrapped_together_and_a_pass_without_news_writes_nothing() {
     let again = stage.expect_members("example", 3);
     assert_eq!(ids(&again), ids(&begun));
 }
+
+#[test]
+fn an_operator_that_dies_at_every_write_still_brings_it_about() {
+    let Some(mut stage) = Stage::new("deaths") else {
+        return;
+    };
+    let has = |stage: &Stage, members: u64| {
+        let status = stage.status("example");
+        status["readyMembers"] == members
+            && status["members"]
+                .as_array()
+                .is_some_and(|it| it.len() as u64 == members)
+    };
+    stage.limit_to_one_write();
+    stage.topo_server("example", 1);
+    let begun = stage.die_at_every_write(|stage| has(stage, 1));
+    let first = stage.status("example");
+    stage.etcdctl("example", &["put", "/vitess/kept", "yes"]);
+
+    stage.limit_to_one_write();
+    stage.patch(
+        GROUP,
+        "toposervers",
+        "example",
+        &json!({"spec": {"members": 3}}),
+    );
+    let grown = stage.die_at_every_write(|stage| has(stage, 3));
+
+    let before = ids(&stage.status("example"));
+    stage.limit_to_one_write();
+    stage.delete("api/v1", "persistentvolumeclaims", "example-etcd-2");
+    let replaced = stage
+        .die_at_every_write(|stage| has(stage, 3) && ids(&stage.status("example"))[2] != before[2]);
+    // Objects, volumes and pods at least; each of them a death.
+    assert!(
+        begun >= 6 && grown >= 4 && replaced >= 2,
+        "{begun}, {grown}, {replaced}"
+    );
+    let last = stage.expect_members("example", 3);
+    assert_eq!(last["clusterId"], first["clusterId"]);
+    let said = stage.etcdctl("example", &["get", "/vitess/kept", "--print-value-only"]);
+    assert_eq!(said.trim(), "yes");
+}

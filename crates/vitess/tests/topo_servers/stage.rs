@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::TcpListener;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -125,6 +125,8 @@ pub(crate) struct Stage {
     operator: Option<(Runtime, CancellationToken, JoinHandle<()>)>,
     addresses: Arc<Loopback>,
     writes: Arc<AtomicU64>,
+    /// Writes that the controllers are given before they die.
+    left: Arc<AtomicI64>,
     _kubelet: Kubelet,
 }
 
@@ -140,6 +142,7 @@ impl Stage {
             operator: None,
             addresses: Arc::new(Loopback::new()),
             writes: Arc::default(),
+            left: Arc::new(AtomicI64::new(i64::MAX)),
             _kubelet: kubelet,
         };
         stage.operate();
@@ -167,7 +170,11 @@ impl Stage {
             let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
                 .await
                 .unwrap();
-            counting(Client::try_from(config).unwrap(), Arc::clone(&self.writes))
+            counting(
+                Client::try_from(config).unwrap(),
+                Arc::clone(&self.writes),
+                Arc::clone(&self.left),
+            )
         });
         let inside = runtime.enter();
         let operator = ClusterOperator::new(&config, client);
@@ -182,6 +189,32 @@ impl Stage {
         if let Some((runtime, _, _)) = self.operator.take() {
             runtime.shutdown_background();
         }
+    }
+
+    /// The controllers die after one more write.
+    pub(crate) fn limit_to_one_write(&self) {
+        self.left.store(1, Ordering::SeqCst);
+    }
+
+    /// Has the controllers die after each single write, and start again, until `settled`; answers how often they died.
+    pub(crate) fn die_at_every_write(&mut self, mut settled: impl FnMut(&Self) -> bool) -> u32 {
+        let (begun, mut deaths) = (Instant::now(), 0);
+        while !settled(self) {
+            assert!(
+                begun.elapsed() < LIMIT * 2,
+                "{deaths} deaths: {:#?}",
+                self.status("example")
+            );
+            if self.left.load(Ordering::SeqCst) < 0 {
+                self.kill_operator();
+                self.left.store(1, Ordering::SeqCst);
+                self.operate();
+                deaths += 1;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.left.store(i64::MAX, Ordering::SeqCst);
+        deaths
     }
 
     /// Requests so far that change something.
@@ -306,16 +339,21 @@ pub(crate) fn condition<'a>(status: &'a Value, kind: &str) -> Option<&'a Value> 
 }
 
 /// A client that has the deployed rights, and counts requests that change something.
-fn counting(real: Client, writes: Arc<AtomicU64>) -> Client {
+fn counting(real: Client, writes: Arc<AtomicU64>, left: Arc<AtomicI64>) -> Client {
     let namespace = real.default_namespace().to_owned();
     let service = service_fn(move |mut request: Request<Body>| {
         let user = HeaderValue::from_static(USER);
         request.headers_mut().insert("impersonate-user", user);
+        let mut is_dead = left.load(Ordering::SeqCst) < 0;
         if request.method() != Method::GET {
             writes.fetch_add(1, Ordering::Relaxed);
+            is_dead |= left.fetch_sub(1, Ordering::SeqCst) <= 0;
         }
         let real = real.clone();
         async move {
+            if is_dead {
+                return std::future::pending().await;
+            }
             Ok::<Response<Body>, Infallible>(real.send(request).await.unwrap_or_else(|error| {
                 let mut answer = Response::new(Body::from(error.to_string().into_bytes()));
                 *answer.status_mut() = http::StatusCode::BAD_GATEWAY;

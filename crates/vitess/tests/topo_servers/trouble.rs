@@ -80,3 +80,54 @@ fn a_volume_that_is_too_small_for_its_quota_is_refused_with_the_fix() {
     assert!(said.contains("spec.storage.size"), "{said}");
     assert!(stage.list("api/v1", "pods").is_empty());
 }
+
+#[test]
+fn a_volume_without_its_labels_is_not_lost_nor_is_a_pod() {
+    let Some(stage) = Stage::new("labels") else {
+        return;
+    };
+    stage.topo_server("example", 3);
+    let begun = stage.expect_members("example", 3);
+    let bare = json!({"metadata": {"labels": null}});
+    for (resource, name) in [
+        ("persistentvolumeclaims", "example-etcd-1"),
+        ("pods", "example-etcd-2"),
+    ] {
+        stage.patch("api/v1", resource, name, &bare);
+        eventually("the labels are there again", || {
+            let object = stage.try_get("api/v1", resource, name).unwrap();
+            let of = &object["metadata"]["labels"]["foreshard.dev/topo-server"];
+            (of == "example")
+                .then_some(())
+                .ok_or(object["metadata"].clone())
+        });
+    }
+    assert_eq!(
+        stage.expect_members("example", 3)["members"],
+        begun["members"]
+    );
+}
+
+#[test]
+fn another_authority_is_not_made_for_members_that_run() {
+    let Some(mut stage) = Stage::new("authority") else {
+        return;
+    };
+    stage.topo_server("example", 1);
+    stage.expect_members("example", 1);
+    let authority = stage.try_get("api/v1", "secrets", "example-ca").unwrap();
+    stage.delete("api/v1", "secrets", "example-ca");
+    // What was read a while ago is read again after a start.
+    stage.kill_operator();
+    stage.operate();
+    stage.expect("example", "Progressing", "False", "AuthorityLost");
+    stage.expect("example", "Ready", "True", "MajorityAnswers");
+    assert!(stage.try_get("api/v1", "secrets", "example-ca").is_none());
+    let copy = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "example-ca"}, "data": authority["data"]
+    });
+    stage.create("api/v1", "secrets", &copy);
+    stage.kill_operator();
+    stage.operate();
+    stage.expect("example", "Progressing", "False", "AsWanted");
+}

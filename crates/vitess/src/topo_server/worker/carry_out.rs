@@ -4,6 +4,7 @@ use foreshard_api::condition::{Finding, kind};
 use foreshard_api::v1alpha1::TopoServer;
 use foreshard_controller::error::chain;
 use foreshard_etcd::Client as EtcdClient;
+use kube::ResourceExt as _;
 use kube::runtime::events::EventType;
 use tokio::time::Instant;
 
@@ -61,10 +62,11 @@ impl Worker {
             writer.apply(&claim, live).await?;
         }
         for (index, start) in &todo.pods {
-            // A pod that is there is left as it is: most of it cannot be changed, and how it started is past.
-            if objects.pod(&wanted.names, *index).is_none() {
-                let pod = pod(wanted, *index, start, &*self.shared.addresses);
-                writer.apply(&pod, None).await?;
+            let pod = pod(wanted, *index, start, &*self.shared.addresses);
+            match objects.pod(&wanted.names, *index) {
+                None => writer.apply(&pod, None).await?,
+                // Most of a pod cannot be changed, and how it started is past. Without its labels nobody finds it.
+                Some(live) => writer.label(live, pod.labels()).await?,
             }
         }
         Ok(())

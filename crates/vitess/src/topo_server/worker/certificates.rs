@@ -27,20 +27,14 @@ impl Worker {
         {
             return Ok(tls.clone());
         }
-        let names = &wanted.names;
-        let now = Timestamp::now();
-        let authority = self.authority(wanted, now).await?;
-        let member = build::member_subject(wanted);
-        self.certificate(wanted, names.member_certificate(), &authority, &member, now)
-            .await?;
-        let client = build::client_subject();
-        let secret = self
-            .certificate(wanted, names.client_certificate(), &authority, &client, now)
-            .await?;
+        let (client, warning) = match self.client_without_authority(wanted).await? {
+            Some(client) => (client, Some(authority_lost(wanted))),
+            None => (self.signed(wanted, Timestamp::now()).await?, None),
+        };
         let of = |key: &'static str| {
-            text(&secret, key).ok_or_else(|| {
+            text(&client, key).ok_or_else(|| {
                 unusable(&PkiError::Unusable {
-                    name: names.client_certificate(),
+                    name: wanted.names.client_certificate(),
                     key,
                 })
             })
@@ -50,8 +44,39 @@ impl Worker {
             certificate: of(CERTIFICATE)?,
             key: of(KEY)?,
         };
+        self.warning = warning;
         self.tls = Some((tls.clone(), Instant::now()));
         Ok(tls)
+    }
+
+    /// Our certificate, when the authority is gone and certificates that it signed are there. Another authority would cut
+    /// off members that run: each knows the one that it started with.
+    async fn client_without_authority(
+        &self,
+        wanted: &Validated,
+    ) -> Result<Option<Secret>, Finding> {
+        let names = &wanted.names;
+        if self.secret(wanted, &names.authority()).await?.is_some()
+            || self
+                .secret(wanted, &names.member_certificate())
+                .await?
+                .is_none()
+        {
+            return Ok(None);
+        }
+        self.secret(wanted, &names.client_certificate()).await
+    }
+
+    /// Authority and certificates are made where they are missing or end soon; answers our own.
+    async fn signed(&self, wanted: &Validated, now: Timestamp) -> Result<Secret, Finding> {
+        let names = &wanted.names;
+        let authority = self.authority(wanted, now).await?;
+        let member = build::member_subject(wanted);
+        self.certificate(wanted, names.member_certificate(), &authority, &member, now)
+            .await?;
+        let client = build::client_subject();
+        self.certificate(wanted, names.client_certificate(), &authority, &client, now)
+            .await
     }
 
     /// Forgets what was read, after members did not answer: a Secret may have been made anew.
@@ -110,4 +135,17 @@ impl Worker {
 
 fn unusable(error: &PkiError) -> Finding {
     Finding::no(kind::PROGRESSING, "CertificatesUnusable", chain(error))
+}
+
+fn authority_lost(wanted: &Validated) -> Finding {
+    let names = &wanted.names;
+    let message = format!(
+        "Secret {} is gone. Certificates do until they end, and then none can be made. Bring it back from a copy; without \
+         one, delete Secrets {} and {} as well and then all pods of members at once: another authority is made, and \
+         clients have to start again.",
+        names.authority(),
+        names.member_certificate(),
+        names.client_certificate()
+    );
+    Finding::no(kind::PROGRESSING, "AuthorityLost", message)
 }
