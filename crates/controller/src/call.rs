@@ -27,10 +27,7 @@ impl Turn {
     ///
     /// # Errors
     /// The call's own, or that there was no answer in time.
-    pub async fn in_time<T>(
-        &self,
-        call: impl Future<Output = kube::Result<T>>,
-    ) -> kube::Result<T> {
+    pub async fn in_time<T>(&self, call: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
         match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
             Ok(result) => result,
             Err(_) => Err(kube::Error::Service(

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use foreshard_api::v1alpha1::TargetRef;
-use foreshard_controller::call::in_time;
+use foreshard_controller::call::{Turn, in_time};
 use k8s_openapi::api::autoscaling::v1::Scale;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use kube::{Client, ResourceExt as _};

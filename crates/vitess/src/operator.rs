@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foreshard_api::v1alpha1::TopoServer;
-use foreshard_controller::index::{Index, Watched};
+use foreshard_controller::index::{Index, Key, Watched};
 use foreshard_controller::lease::{Claim, Keeper};
-use foreshard_controller::supervisor::supervise;
+use foreshard_controller::supervisor::{Assignment, supervise};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::TOPO_SERVER_MANAGER;
@@ -144,8 +144,13 @@ impl ClusterOperator {
         scope.watch(&mut tasks, &shared.budgets, &of_members, &stop);
         tasks.spawn(take_over(Arc::clone(&shared), stop.clone()));
         let topo_servers = Arc::clone(&shared.topo_servers);
-        let worker = |key, stopped| Worker::new(key, Arc::clone(&shared), look_every).run(stopped);
-        supervise(topo_servers, stop, worker, |_| {}).await;
+        let worker = |of: Assignment, stopped| {
+            Worker::new(of.key, Arc::clone(&shared), look_every).run(of.breaks, stopped)
+        };
+        let broke = |(namespace, name): &Key, error: &JoinError| {
+            tracing::error!(namespace, name, %error, "a worker broke and is started again");
+        };
+        supervise(topo_servers, stop, worker, |_| {}, broke).await;
         while tasks.join_next().await.is_some() {}
         release.cancel();
         if let Some(lease) = lease

@@ -245,7 +245,7 @@ fn a_plan_that_was_not_carried_out_starts_no_cooldown() {
     };
     let step = |state: &State, now: f64, count: u32, asked: u32| {
         let decided = decide(Input {
-            context: &context(now, count, 70.0 * f64::from(count), Quality::Ok, true),
+            context: &context(now, count, 7.0 * f64::from(count), Quality::Ok, true),
             rules: &rules,
             state,
             answers: &[answer(&[asked], true)],

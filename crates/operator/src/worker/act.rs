@@ -10,12 +10,12 @@ use kube::ResourceExt as _;
 use kube::runtime::events::EventType;
 
 use super::{Pass, Worker};
-use crate::error::chain;
 use crate::metrics::ActionLabels;
 use crate::part::PART;
 use crate::recommend;
 use crate::target::{Seen, TargetError};
 use foreshard_controller::call::{Turn, unix_now};
+use foreshard_controller::error::chain;
 
 /// An order that is open for longer than this many times its usual lead time is stuck.
 const STUCK_LEADS: f64 = 3.0;

@@ -81,7 +81,18 @@ impl Worker {
         }
     }
 
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    /// Works until `stop`. After those before it broke `breaks` times in a row it leaves the cluster alone for a while.
+    pub(crate) async fn run(mut self, breaks: u32, stop: CancellationToken) {
+        let wait = RETRY
+            .0
+            .saturating_mul(2_u32.saturating_pow(breaks))
+            .min(RETRY.1);
+        if breaks > 0 {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
         let bell = self.shared.wakes.bell(&self.key);
         loop {
             let pause = if self.shared.waits_for().is_some() {
