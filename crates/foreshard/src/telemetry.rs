@@ -42,10 +42,20 @@ pub(crate) struct Guard(Option<SdkTracerProvider>);
 const FLUSH: Duration = Duration::from_secs(3);
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What is logged: what was asked for, else the usual. Who changed what is logged whatever was asked for.
+fn filter(asked: Option<String>, usual: &str) -> EnvFilter {
+    let asked = asked.filter(|it| !it.trim().is_empty());
+    let filter = asked.and_then(|it| EnvFilter::try_new(it).ok());
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(usual));
+    match "foreshard::audit=info".parse() {
+        Ok(audit) => filter.add_directive(audit),
+        Err(_) => filter,
+    }
+}
+
 /// Begins; not on standard output, which belongs to results. Before any runtime: the exporter has a thread of its own.
 pub(crate) fn start(telemetry: Telemetry) -> anyhow::Result<Guard> {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(telemetry.usual));
+    let filter = filter(std::env::var(EnvFilter::DEFAULT_ENV).ok(), telemetry.usual);
     let lines = fmt::layer().with_writer(io::stderr);
     let lines = match telemetry.format {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
@@ -116,6 +126,23 @@ mod tests {
     use opentelemetry::trace::{Span as _, Tracer as _};
 
     use super::*;
+
+    #[test]
+    fn the_audit_log_cannot_be_turned_off() {
+        let of = |asked: Option<&str>| filter(asked.map(str::to_owned), "warn").to_string();
+        for asked in [
+            None,
+            Some(""),
+            Some("foreshard_operator=debug"),
+            Some("off"),
+            Some("=,"),
+        ] {
+            let text = of(asked);
+            assert!(text.contains("foreshard::audit=info"), "{asked:?}: {text}");
+        }
+        assert!(of(Some("foreshard_operator=debug")).contains("foreshard_operator=debug"));
+        assert!(of(None).contains("warn"));
+    }
 
     #[test]
     fn spans_go_out_by_otlp_over_http() {

@@ -13,6 +13,7 @@ use super::entry::{Entry, Grain};
 use super::fault::{Fault, FaultKind};
 use super::job::{Done, Job, Task};
 use super::plan::Id;
+use super::signal::RECENT_STEP_SECONDS;
 use super::start::POINTS_MIN;
 
 /// A server whose newest samples are further ahead of our clock than this is not believed.
@@ -23,6 +24,8 @@ const BINS_RETRY: Duration = Duration::from_secs(2);
 
 /// After so many failures of the smallest part of a backfill it is left a gap.
 const PART_FAILURES_MAX: u32 = 4;
+/// Bins that are this much older than the newest are caught up with at once.
+const CATCH_UP_SECONDS: i64 = 600;
 
 /// How long a signal that does well again stays alone at least.
 const REJOIN: Duration = Duration::from_secs(60);
@@ -156,7 +159,13 @@ impl Driver {
             Ok(answer) => answer,
             Err(fault) => return self.bins_failed(job, &Arc::new(fault), now),
         };
-        let refresh = self.pace.refresh;
+        let refresh = match job.task {
+            // After a gap the newest bins matter most: no pause before they are there.
+            Task::Refresh { to } if to + CATCH_UP_SECONDS < self.newest_bin() => Duration::ZERO,
+            _ => self.pace.refresh,
+        };
+        // A sample of the far future would push all that is known out of the ring.
+        let latest = self.clock.unix() + AHEAD_MAX_SECONDS + RECENT_STEP_SECONDS;
         for (id, samples) in self.deal(job, answer) {
             let Some(entry) = self.entries.get_mut(&id) else {
                 continue;
@@ -164,7 +173,8 @@ impl Driver {
             let fault = match samples {
                 Ok(Some(Samples::Many(samples))) => {
                     let mut known = entry.signal.known();
-                    for sample in samples {
+                    let possible = samples.into_iter().filter(|it| i64::from(it.at) <= latest);
+                    for sample in possible {
                         known.fill(i64::from(sample.at), sample.value);
                     }
                     None
@@ -220,11 +230,12 @@ impl Driver {
                 | FaultKind::Interrupted
                 | FaultKind::TooLarge
                 | FaultKind::Unavailable
-        );
-        let hopeless = matches!(
-            fault.kind(),
-            FaultKind::Refused | FaultKind::TooManySeries | FaultKind::NotNumbers
-        );
+        ) || fault.may_pass();
+        let hopeless = !cost
+            && matches!(
+                fault.kind(),
+                FaultKind::Refused | FaultKind::TooManySeries | FaultKind::NotNumbers
+            );
         if job.shared.is_some() && hopeless {
             return self.split(job, now);
         }

@@ -262,6 +262,18 @@ impl Fault {
         }
     }
 
+    /// Whether the same question may be answered at another time, or a smaller one now: Prometheus says so of a query
+    /// that took too long, or too much memory, and of trouble of its own.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Refused { kind, message } => {
+                let passes = ["timeout", "canceled", "unavailable", "internal"];
+                passes.contains(&kind.as_str()) || message.contains("too many samples")
+            }
+            _ => false,
+        }
+    }
+
     /// How long the server asked to be left alone.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -339,3 +339,57 @@ async fn a_part_of_the_history_that_cannot_be_had_is_a_gap_with_its_reason() {
     let days = seen.history.values.len() as f64 / 288.0;
     assert!((13.0..=14.1).contains(&days), "{days}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn trouble_that_passes_leaves_no_hole() {
+    let passing = [
+        (
+            503,
+            r#"{"status":"error","errorType":"timeout","error":"query timed out in expression evaluation"}"#,
+        ),
+        (
+            500,
+            r#"{"status":"error","errorType":"internal","error":"expanding series: EOF"}"#,
+        ),
+        (
+            422,
+            r#"{"status":"error","errorType":"execution","error":"query processing would load too many samples into memory in query execution"}"#,
+        ),
+    ];
+    for (status, said) in passing {
+        let fake = Fake::new(&[(&[], load)]);
+        fake.judge(move |ask| match ask.when {
+            When::Range { .. } => Fate::Say(status, said),
+            When::Now => Fate::Truth,
+        });
+        let collector = fake.collector(|_| {});
+        let watch = collector.watch("sum(x)").unwrap();
+        pass(20).await;
+        assert!(watch.latest().is_some() && watch.seen().history_fault.is_some());
+        fake.judge(|_| Fate::Truth);
+        pass(600).await;
+        let seen = watch.seen();
+        assert_eq!(seen.state, State::Fresh, "{said}");
+        assert_eq!(seen.history.values.len(), HISTORY_BINS, "{said}");
+        assert!(seen.history.values.iter().all(|value| value.is_finite()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sample_of_the_far_future_takes_nothing_away() {
+    let fake = Fake::new(&[(&[], load)]);
+    let collector = fake.collector(|_| {});
+    let watch = collector.watch("sum(x)").unwrap();
+    pass(120).await;
+    let far = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[4200000000,"1"]]}]}}"#;
+    fake.judge(move |ask| match ask.when {
+        When::Range { .. } => Fate::Say(200, far),
+        When::Now => Fate::Truth,
+    });
+    pass(130).await;
+    fake.judge(|_| Fate::Truth);
+    pass(300).await;
+    let values = watch.seen().history.values;
+    assert_eq!(values.len(), HISTORY_BINS);
+    assert!(values.iter().filter(|value| value.is_nan()).count() <= 1);
+}
