@@ -115,6 +115,9 @@ pub enum OrderError {
     /// It is too late for it.
     #[error("the recommendation has expired")]
     Expired,
+    /// Nothing would come of it, and why not.
+    #[error("{0}")]
+    Pointless(String),
     /// The API server refuses it, with its words.
     #[error("{0}")]
     Refused(String),

@@ -6,7 +6,7 @@ use foreshard_api::{
     annotation::ORDERED_BY,
     time,
     v1alpha1::{
-        self, Approval as ApprovalSpec, ScalingOverride, ScalingOverrideSpec, ScalingPolicy,
+        self, Approval as ApprovalSpec, Mode, ScalingOverride, ScalingOverrideSpec, ScalingPolicy,
         ScalingRecommendation,
     },
 };
@@ -124,6 +124,9 @@ fn approval(
     if spec.expiry_time.0 <= now {
         return Err(OrderError::Expired);
     }
+    if let Some(why) = pointless(recommendation, &order.user, now) {
+        return Err(OrderError::Pointless(why));
+    }
     let asked = order.expiry_seconds.map(|seconds| {
         let end = now.as_second().saturating_add(i64::from(seconds));
         time::from_unix(end)
@@ -135,6 +138,24 @@ fn approval(
         user: order.user.clone(),
         expiry_time: end.unwrap_or_else(|| spec.expiry_time.clone()),
     })
+}
+
+/// Why nothing would come of an approval by `user`, if so.
+fn pointless(recommendation: &ScalingRecommendation, user: &str, now: Timestamp) -> Option<String> {
+    let spec = &recommendation.spec;
+    let status = recommendation.status.as_ref();
+    let approval = spec.approval.as_ref();
+    match (status.and_then(|it| it.state.as_deref()), spec.mode) {
+        (Some("Applied"), _) => Some("it was carried out already".to_owned()),
+        (Some("Superseded"), _) => Some("it is superseded: it is no longer needed".to_owned()),
+        (_, Mode::Observe | Mode::Auto) => Some(format!(
+            "it was made in the mode {}, in which nothing waits for an approval",
+            spec.mode.name()
+        )),
+        (_, Mode::Approve) => approval
+            .filter(|it| it.digest == spec.digest && it.expiry_time.0 > now && it.user != user)
+            .map(|it| format!("it is approved already, by {}", it.user)),
+    }
 }
 
 fn pause(pause: Pause) -> v1alpha1::Pause {
@@ -204,5 +225,66 @@ impl Orders for KubeOrders {
         order: OverrideOrder,
     ) -> BoxFuture<'a, Result<Override, OrderError>> {
         Box::pin(self.override_it(namespace.as_ref(), order))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn made(mode: &str, status: &Value, approval: &Value) -> ScalingRecommendation {
+        let mut object = json!({
+            "apiVersion": "foreshard.dev/v1alpha1", "kind": "ScalingRecommendation", "metadata": {"name": "web-1"},
+            "spec": {
+                "policyName": "web", "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+                "mode": mode, "issuedTime": "2026-07-03T10:00:00Z", "expiryTime": "2026-07-03T10:30:00Z",
+                "plan": [{"type": "Replicas", "from": 3, "to": 9, "reason": "load"}], "digest": "sha256:1",
+                "explanation": {"summary": "load"}, "counterfactual": {"replicas": 3, "summary": "plain HPA"},
+            },
+            "status": status,
+        });
+        if !approval.is_null() {
+            object["spec"]["approval"] = approval.clone();
+        }
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn what_nothing_would_come_of_is_not_approved() {
+        let now: Timestamp = "2026-07-03T10:05:00Z".parse().unwrap();
+        let approval = |user: &str, until: &str| json!({"digest": "sha256:1", "user": user, "expiryTime": until});
+        let (later, before) = ("2026-07-03T10:20:00Z", "2026-07-03T10:04:00Z");
+        let none = Value::Null;
+        for (mode, state, approval, why) in [
+            ("Approve", json!({}), none.clone(), None),
+            (
+                "Approve",
+                json!({"state": "Applied"}),
+                none.clone(),
+                Some("carried out"),
+            ),
+            (
+                "Approve",
+                json!({"state": "Superseded"}),
+                none.clone(),
+                Some("superseded"),
+            ),
+            (
+                "Observe",
+                json!({}),
+                none.clone(),
+                Some("in the mode Observe"),
+            ),
+            ("Auto", json!({}), none, Some("in the mode Auto")),
+            ("Approve", json!({}), approval("bob", later), Some("by bob")),
+            ("Approve", json!({}), approval("bob", before), None),
+            ("Approve", json!({}), approval("ann", later), None),
+        ] {
+            let found = pointless(&made(mode, &state, &approval), "ann", now);
+            assert_eq!(found.is_some(), why.is_some(), "{mode} {state} {found:?}");
+            assert!(found.unwrap_or_default().contains(why.unwrap_or_default()));
+        }
     }
 }

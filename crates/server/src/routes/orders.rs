@@ -25,6 +25,10 @@ impl From<OrderError> for Problem {
                 "read the recommendation again, and approve its digest if you still agree",
             ),
             OrderError::Expired => ("recommendation-expired", "approve a newer one"),
+            OrderError::Pointless(_) => (
+                "not-approvable",
+                "read the recommendations again, and approve one that waits",
+            ),
             OrderError::Refused(_) => ("refused-by-cluster", ""),
             OrderError::Unavailable(detail) => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
