@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use foreshard_etcd::{Id, Status};
+use foreshard_etcd::{AlarmKind, Id, Status};
 use tokio::time::Instant;
 
 use crate::names::Addresses;
@@ -14,7 +14,7 @@ use crate::topo_server::validate::Validated;
 
 /// Databases below this are not worth it.
 const WORTH_BYTES: u64 = 64 << 20;
-/// Not again within this: what could not be given back stays.
+/// After one that failed or gave nothing back, not again within this.
 const REST: Duration = Duration::from_secs(3600);
 /// The alarm ends once every database is below this share of the quota, in percent.
 const DISARM_PERCENT: u64 = 80;
@@ -30,12 +30,12 @@ pub(crate) enum Chore {
     Restart(u32),
 }
 
-/// When each member was defragmented last.
+/// When each member was defragmented in vain.
 #[derive(Debug, Default)]
-pub(crate) struct Defragmented(BTreeMap<Id, Instant>);
+pub(crate) struct InVain(BTreeMap<Id, Instant>);
 
-impl Defragmented {
-    pub(crate) fn done(&mut self, id: Id, now: Instant) {
+impl InVain {
+    pub(crate) fn was(&mut self, id: Id, now: Instant) {
         self.0.insert(id, now);
     }
 
@@ -44,6 +44,10 @@ impl Defragmented {
             .get(&id)
             .is_some_and(|last| now.duration_since(*last) < REST)
     }
+}
+
+fn has_room(wanted: &Validated, status: &Status) -> bool {
+    status.database_bytes * 100 < wanted.quota_bytes * DISARM_PERCENT
 }
 
 /// A member whose pod is not as its spec says since that was changed, the leader last. A pod that would be made otherwise
@@ -69,7 +73,7 @@ pub(crate) fn chore(
     wanted: &Validated,
     seen: &Observed,
     plan: &Plan,
-    last: &Defragmented,
+    last: &InVain,
     now: Instant,
     addresses: &dyn Addresses,
 ) -> Option<Chore> {
@@ -89,6 +93,11 @@ pub(crate) fn chore(
     if let Some(index) = outdated(wanted, seen, addresses) {
         return Some(Chore::Restart(index));
     }
+    if let Some(alarm) = seen.alarms.iter().find(|it| it.kind == AlarmKind::NoSpace)
+        && seen.statuses.values().all(|it| has_room(wanted, it))
+    {
+        return Some(Chore::Disarm(alarm.member));
+    }
     let full = seen.has_no_space();
     // Half of it unused is the usual mark; when writes stop, any tenth helps.
     let is_worth = |it: &Status| {
@@ -105,23 +114,13 @@ pub(crate) fn chore(
     let fragmented = all
         .iter()
         .find(|(_, it)| is_worth(it) && !last.rests(it.member, now));
-    if let Some((index, _)) = fragmented {
-        return Some(Chore::Defragment(**index));
-    }
-    let has_room = all
-        .iter()
-        .all(|(_, it)| it.database_bytes * 100 < wanted.quota_bytes * DISARM_PERCENT);
-    let alarm = seen
-        .alarms
-        .iter()
-        .find(|it| it.kind == foreshard_etcd::AlarmKind::NoSpace)?;
-    has_room.then_some(Chore::Disarm(alarm.member))
+    fragmented.map(|(index, _)| Chore::Defragment(**index))
 }
 
 #[cfg(test)]
 mod tests {
     use foreshard_api::v1alpha1::{TopoServer, TopoServerSpec};
-    use foreshard_etcd::{Alarm, AlarmKind, Member, Members};
+    use foreshard_etcd::{Alarm, Member, Members};
 
     use super::*;
     use crate::names::Dns;
@@ -172,7 +171,7 @@ mod tests {
         }
     }
 
-    fn chore_of(seen: &Observed, last: &Defragmented) -> Option<Chore> {
+    fn chore_of(seen: &Observed, last: &InVain) -> Option<Chore> {
         chore(
             &wanted(1),
             seen,
@@ -185,14 +184,14 @@ mod tests {
 
     #[test]
     fn databases_are_written_anew_one_at_a_time_and_the_leader_last() {
-        let none = Defragmented::default();
+        let none = InVain::default();
         assert_eq!(chore_of(&seen([(100, 90); 3]), &none), None);
         assert_eq!(chore_of(&seen([(63, 1); 3]), &none), None);
         let mut seen = seen([(100, 40); 3]);
         assert_eq!(chore_of(&seen, &none), Some(Chore::Defragment(1)));
-        let mut last = Defragmented::default();
-        last.done(Id(11), Instant::now());
-        last.done(Id(12), Instant::now());
+        let mut last = InVain::default();
+        last.was(Id(11), Instant::now());
+        last.was(Id(12), Instant::now());
         assert_eq!(chore_of(&seen, &last), Some(Chore::Defragment(0)));
         // Not while anybody is away.
         seen.statuses.remove(&2);
@@ -201,7 +200,7 @@ mod tests {
 
     #[test]
     fn an_alarm_about_space_ends_once_there_is_room() {
-        let none = Defragmented::default();
+        let none = InVain::default();
         let alarm = Alarm {
             member: Id(12),
             kind: AlarmKind::NoSpace,
@@ -220,7 +219,7 @@ mod tests {
     #[test]
     fn pods_are_made_anew_for_a_changed_spec_and_not_for_a_newer_operator() {
         let restart = |wanted: &Validated, seen: &Observed| {
-            let none = Defragmented::default();
+            let none = InVain::default();
             chore(wanted, seen, &Plan::default(), &none, Instant::now(), &Dns)
         };
         let mut seen = seen([(10, 10); 3]);

@@ -23,7 +23,7 @@ use crate::apply::ApplyError;
 use crate::shared::Shared;
 use crate::topo_server::build::{self, pod::pod};
 use crate::topo_server::dereference::{Objects, ask_members};
-use crate::topo_server::maintain::{Chore, Defragmented, chore};
+use crate::topo_server::maintain::{Chore, InVain, chore};
 use crate::topo_server::observed::Observed;
 use crate::topo_server::plan::{Change, Plan, plan};
 use crate::topo_server::status;
@@ -50,7 +50,7 @@ pub(crate) struct Worker {
     tls: Option<(Tls, Instant)>,
     /// What is wrong with the certificates, while they still do.
     warning: Option<Finding>,
-    defragmented: Defragmented,
+    in_vain: InVain,
     retry: Duration,
 }
 
@@ -76,7 +76,7 @@ impl Worker {
             latched: None,
             tls: None,
             warning: None,
-            defragmented: Defragmented::default(),
+            in_vain: InVain::default(),
             retry: RETRY.0,
         }
     }
@@ -222,7 +222,7 @@ impl Worker {
             wanted,
             &seen,
             &todo,
-            &self.defragmented,
+            &self.in_vain,
             now,
             &*self.shared.addresses,
         ) {

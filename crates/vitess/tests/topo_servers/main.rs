@@ -4,11 +4,13 @@
 //! the parts are not built: `cargo xtask testbed build control-plane`.
 #![allow(
     clippy::unwrap_used,
+    clippy::unwrap_in_result,
     clippy::panic,
     reason = "helpers of tests, which clippy does not see as such"
 )]
 
 mod kubelet;
 mod members;
+mod space;
 mod stage;
 mod trouble;

@@ -291,6 +291,17 @@ impl Stage {
 
     /// What etcdctl says, with the certificate that is meant for clients.
     pub(crate) fn etcdctl(&self, name: &str, args: &[&str]) -> String {
+        self.try_etcdctl(name, args, &[])
+            .unwrap_or_else(|said| panic!("{args:?}: {said}"))
+    }
+
+    /// The same with an input; the error is what it complains of.
+    pub(crate) fn try_etcdctl(
+        &self,
+        name: &str,
+        args: &[&str],
+        input: &[u8],
+    ) -> Result<String, String> {
         let folder = tempfile::tempdir().unwrap();
         let secret = format!("{name}-etcd-client");
         let secret = self.try_get("api/v1", "secrets", &secret).unwrap();
@@ -299,6 +310,7 @@ impl Stage {
             std::fs::write(folder.path().join(key), value.unwrap()).unwrap();
         }
         let file = |name: &str| folder.path().join(name);
+        std::fs::write(file("input"), input).unwrap();
         let names = Names::new("", name);
         let said = Command::new(parts::find("etcd").unwrap().program("etcdctl"))
             .arg(format!(
@@ -309,14 +321,15 @@ impl Stage {
             .arg(format!("--cert={}", file("tls.crt").display()))
             .arg(format!("--key={}", file("tls.key").display()))
             .args(args)
+            .stdin(std::fs::File::open(file("input")).unwrap())
             .output()
             .unwrap();
-        assert!(
-            said.status.success(),
-            "{args:?}: {}",
-            String::from_utf8_lossy(&said.stderr)
-        );
-        String::from_utf8(said.stdout).unwrap()
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        if said.status.success() {
+            Ok(text(said.stdout))
+        } else {
+            Err(text(said.stderr))
+        }
     }
 }
 

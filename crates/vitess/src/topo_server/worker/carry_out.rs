@@ -163,9 +163,14 @@ impl Worker {
                 let (Some((_, client)), Some(status)) = (client, seen.statuses.get(&index)) else {
                     return Ok(());
                 };
-                // Also when it fails: it is not tried at every pass.
-                self.defragmented.done(status.member, Instant::now());
-                client.defragment().await.map_err(|error| refused(&error))?;
+                let before = status.database_bytes;
+                let done = client.defragment().await;
+                let after = client.status().await.map(|it| it.database_bytes);
+                // Else it would be tried at every pass.
+                if done.is_err() || after.is_ok_and(|after| after * 10 > before * 9) {
+                    self.in_vain.was(status.member, Instant::now());
+                }
+                done.map_err(|error| refused(&error))?;
                 let note = format!("{} was defragmented.", names.member(index));
                 self.shared
                     .tell(object, EventType::Normal, "Defragmented", note)
