@@ -194,11 +194,16 @@ fn all_ready(wanted: &Validated, seen: &Observed) -> Finding {
             }
         })
         .collect();
-    let fix = "Delete the volume of a member that does not come back, and it is replaced.";
+    // Before it was bootstrapped there is nobody to replace it from.
+    let fix = if seen.latched.is_some() && wanted.members > 1 {
+        " Delete the volume of a member that does not come back, and it is replaced."
+    } else {
+        ""
+    };
     let message = if ill.is_empty() {
         message
     } else {
-        format!("{message} {}. {fix}", ill.join("; "))
+        format!("{message} {}.{fix}", ill.join("; "))
     };
     Finding::no(kind::MEMBERS_READY, "MembersMissing", message)
 }
