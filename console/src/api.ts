@@ -160,18 +160,20 @@ export class Refusal extends Error {
   }
 }
 
+async function refusal(response: Response): Promise<Refusal> {
+  const problem = await response.json().catch(() => ({}));
+  return new Refusal(
+    problem.title ?? `HTTP ${response.status}`,
+    problem.detail ?? response.statusText,
+    problem.fix ?? "",
+    problem.errors ?? [],
+    response.status,
+  );
+}
+
 async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
   const response = await fetch(path, authorized(init));
-  if (!response.ok) {
-    const problem = await response.json().catch(() => ({}));
-    throw new Refusal(
-      problem.title ?? `HTTP ${response.status}`,
-      problem.detail ?? response.statusText,
-      problem.fix ?? "",
-      problem.errors ?? [],
-      response.status,
-    );
-  }
+  if (!response.ok) throw await refusal(response);
   return response.status === 204 ? (undefined as T) : await response.json();
 }
 
@@ -237,7 +239,7 @@ export class Api {
     });
   }
 
-  events(connected: (yes: boolean) => void): Events {
-    return new Events(`${this.base}/events`, connected);
+  events(connected: (yes: boolean) => void, failed: (error: unknown) => void): Events {
+    return new Events(`${this.base}/events`, connected, async (response) => failed(await refusal(response)));
   }
 }

@@ -12,31 +12,36 @@ export class Events {
   constructor(
     private readonly url: string,
     private readonly connected: (yes: boolean) => void,
+    private readonly refused: (response: Response) => Promise<void>,
   ) {}
 
   on(kind: string, take: (data: string) => void): void {
     this.takers.set(kind, take);
   }
 
-  async run(): Promise<never> {
+  /** Ends only when the caller is refused: the same token helps no more. */
+  async run(): Promise<void> {
     for (;;) {
-      await this.once().catch(() => undefined);
+      const response = await this.once().catch(() => undefined);
+      if (response) return this.refused(response);
       this.connected(false);
       await new Promise((done) => setTimeout(done, AGAIN_MS));
     }
   }
 
-  private async once(): Promise<void> {
+  /** The answer, where it refuses the caller. */
+  private async once(): Promise<Response | undefined> {
     const headers: Record<string, string> = { accept: "text/event-stream" };
     if (this.last) headers["last-event-id"] = this.last;
     const response = await fetch(this.url, authorized({ headers, cache: "no-store" }));
-    if (!response.ok || !response.body) return;
+    if (response.status === 401 || response.status === 403) return response;
+    if (!response.ok || !response.body) return undefined;
     this.connected(true);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return;
+      if (done) return undefined;
       const blocks = (rest + value).split(/\r?\n\r?\n/);
       rest = blocks.pop() ?? "";
       for (const block of blocks) this.take(block);

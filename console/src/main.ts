@@ -157,7 +157,16 @@ class Page {
       live.textContent = yes ? "live" : "connection lost, trying again";
       live.className = yes ? "good" : "bad";
     };
-    const events = this.api.events(connected);
+    let before = false;
+    const events = this.api.events(
+      (yes) => {
+        connected(yes);
+        // What happened in between may be told by nobody.
+        if (yes && before && !this.paused) void this.decisions();
+        before ||= yes;
+      },
+      failed,
+    );
     const on = <T>(kind: string, take: (data: T) => void) => events.on(kind, (data) => take(JSON.parse(data)));
     on<Target>("tick", (target) => {
       if (target.name === this.target.name && !this.paused) this.show(target);
@@ -169,6 +178,10 @@ class Page {
       if (it.target === this.target.name) this.policy.show(it.policy);
     });
     on("module", () => void this.policy.loadModules());
+    on<{ target: string }>("gone", (it) => {
+      if (it.target !== this.target.name) return;
+      byId("summary").textContent = `${it.target} is no longer scaled.`;
+    });
     on("missed", () => void this.decisions());
     void events.run();
   }
