@@ -59,7 +59,6 @@ impl Driver {
         };
         self.health.answered();
         let due = (job.sent + self.pace.poll).max(now);
-        let grouped = job.shared.is_some();
         for (id, samples) in self.deal(job, answer) {
             let newest = self.newest_bin();
             let Some(entry) = self.entries.get_mut(&id) else {
@@ -90,9 +89,6 @@ impl Driver {
             let recovered = entry.failures > 0;
             entry.failures = 0;
             entry.live_due = due;
-            if grouped {
-                entry.grouped_well();
-            }
             if entry.asked_to.is_none() {
                 entry.begin_bins(newest);
                 entry.refresh_due = now + self.pace.refresh;
@@ -183,6 +179,9 @@ impl Driver {
                 Ok(_) => None,
                 Err(fault) => Some(Arc::new(fault)),
             };
+            if job.shared.is_some() && fault.is_none() {
+                entry.grouped_well(now);
+            }
             Self::bins_asked(entry, job, fault.as_ref(), refresh, now);
         }
     }

@@ -106,10 +106,13 @@ impl Entry {
         until
     }
 
-    /// It was answered in a group.
-    pub(super) fn grouped_well(&mut self) {
-        self.splits = 0;
-        self.alone_until = None;
+    /// Its bins were given in a group. Newest samples do not count: where those are given and bins refused, the same
+    /// group would be made and split for ever. An answer that was under way when the group was split does not join it.
+    pub(super) fn grouped_well(&mut self, now: Instant) {
+        if !self.alone(now) {
+            self.splits = 0;
+            self.alone_until = None;
+        }
     }
 
     /// The query works: all its bins before `now` (Unix seconds, a multiple of the recent step) are wanted.
@@ -183,5 +186,27 @@ impl Entry {
     pub(super) fn retry_in(interval: Duration, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(8);
         (interval * 2_u32.pow(doublings)).min(RETRY_MAX.max(interval))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::query::Query;
+    use super::*;
+
+    #[test]
+    fn it_stays_alone_for_longer_until_bins_are_given_in_a_group() {
+        let now = Instant::now();
+        let query = Query::new("up", None).unwrap();
+        let mut entry = Entry::new(Arc::new(Signal::new(1, query)), now);
+        assert_eq!(entry.split(now), now + ALONE_FIRST);
+        let again = now + ALONE_FIRST;
+        assert!(!entry.alone(again));
+        assert_eq!(entry.split(again), again + ALONE_FIRST * 2);
+        entry.grouped_well(again);
+        assert!(entry.alone(again), "what was under way changes nothing");
+        let later = again + ALONE_FIRST * 2;
+        entry.grouped_well(later);
+        assert_eq!(entry.split(later), later + ALONE_FIRST);
     }
 }
