@@ -26,9 +26,12 @@ pub struct AccessSettings {
     pub audience: String,
     /// For one question, with the wait for its turn.
     pub timeout: Duration,
-    /// How long a positive answer holds; a revoked right or token goes on for so long. Negative ones are not kept.
+    /// How long a positive answer holds; a revoked right or token goes on for so long.
     pub kept: Duration,
-    /// Positive answers of each kind that are kept.
+    /// How long a refused token is refused without a question, so that whoever shows it again and again costs the API
+    /// server nothing. Refused rights are not kept: a right that was just given holds at once.
+    pub refused_kept: Duration,
+    /// Answers of each kind that are kept.
     pub answers_max: usize,
     /// Questions at one time.
     pub questions_max: usize,
@@ -40,6 +43,7 @@ impl Default for AccessSettings {
             audience: "foreshard".to_owned(),
             timeout: Duration::from_secs(5),
             kept: Duration::from_secs(10),
+            refused_kept: Duration::from_secs(2),
             answers_max: 4096,
             questions_max: 16,
         }
@@ -56,6 +60,8 @@ pub struct KubeAccess {
     turns: Arc<Semaphore>,
     /// By the token's hash, so that no token lies in memory for longer than its request.
     identities: Cache<[u8; 32], Identity>,
+    /// Tokens that are none, and why not.
+    unknown: Cache<[u8; 32], Denied>,
     allowed: Cache<(Identity, Action), ()>,
 }
 
@@ -67,6 +73,7 @@ impl KubeAccess {
             client,
             turns: Arc::new(Semaphore::new(settings.questions_max)),
             identities: Cache::new(settings.answers_max, settings.kept),
+            unknown: Cache::new(settings.answers_max, settings.refused_kept),
             allowed: Cache::new(settings.answers_max, settings.kept),
             settings,
         }
@@ -87,6 +94,9 @@ impl KubeAccess {
         if let Some(known) = self.identities.get(&key) {
             return Ok(known);
         }
+        if let Some(denied) = self.unknown.get(&key) {
+            return Err(denied);
+        }
         let review = TokenReview {
             spec: TokenReviewSpec {
                 audiences: Some(vec![self.settings.audience.clone()]),
@@ -97,7 +107,8 @@ impl KubeAccess {
         let review = self
             .ask(review, "tokenreviews.authentication.k8s.io")
             .await?;
-        let identity = judged(review.status.unwrap_or_default(), &self.settings.audience)?;
+        let identity = judged(review.status.unwrap_or_default(), &self.settings.audience)
+            .inspect_err(|denied| self.unknown.put(key, denied.clone()))?;
         self.identities.put(key, identity.clone());
         Ok(identity)
     }
@@ -243,7 +254,34 @@ fn question(who: &Identity, action: &Action) -> SubjectAccessReviewSpec {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_refused_token_is_asked_about_once() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let server = tower::service_fn(move |_: http::Request<kube::client::Body>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let review = TokenReview {
+                status: Some(TokenReviewStatus::default()),
+                ..TokenReview::default()
+            };
+            let body = serde_json::to_vec(&review).unwrap();
+            let answer = http::Response::new(kube::client::Body::from(body));
+            std::future::ready(Ok::<_, std::convert::Infallible>(answer))
+        });
+        let client = Client::new(server, "default");
+        let access = KubeAccess::new(client, AccessSettings::default());
+        for _ in 0..3 {
+            let refused = access.identity_of(Some("wrong")).await;
+            assert!(matches!(refused, Err(Denied::Unknown(_))), "{refused:?}");
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        assert!(access.identity_of(Some("another")).await.is_err());
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+    }
 
     fn status(authenticated: bool, audiences: Option<Vec<String>>) -> TokenReviewStatus {
         TokenReviewStatus {
