@@ -105,7 +105,12 @@ pub(super) fn of(policy: &ScalingPolicy, choices: &Choices<'_>) -> anyhow::Resul
         ("--budget", number(checked.violation_budget)),
         ("--timezone", checked.zone_name.clone()),
     ];
-    options.extend(decider(&checked.bindings, choices.module, &mut notes)?);
+    options.extend(decider(
+        &checked.bindings,
+        choices.module,
+        &signal.name,
+        &mut notes,
+    )?);
     if choices.json {
         options.push(("--output", "json".to_owned()));
     }
@@ -148,6 +153,7 @@ fn signal<'a>(
 fn decider(
     bindings: &[PolicyBinding],
     module: Option<&Path>,
+    signal: &str,
     notes: &mut Vec<String>,
 ) -> anyhow::Result<Vec<(&'static str, String)>> {
     let config = bindings.first().and_then(|it| it.config.as_ref());
@@ -165,7 +171,7 @@ fn decider(
     };
     options.push(("--policy", policy));
     if let Some(config) = config {
-        options.push(("--policy-config", settings(config)));
+        options.push(("--policy-config", settings(config, signal)?));
     }
     if let [first, _, ..] = bindings {
         notes.push(format!(
@@ -177,13 +183,31 @@ fn decider(
     Ok(options)
 }
 
-/// Signals have one name in a backtest.
-fn settings(config: &Value) -> String {
+/// The settings, with the one name that a signal has in a backtest in place of `signal`. The built-in modules have the
+/// names in `signals`, or in `signal`.
+fn settings(config: &Value, signal: &str) -> anyhow::Result<String> {
     let mut config = config.clone();
-    if let Some(signals) = config.get_mut("signals") {
-        *signals = json!([SIGNAL]);
+    for (key, renamed) in [("signals", json!([SIGNAL])), ("signal", json!(SIGNAL))] {
+        let Some(named) = config.get_mut(key) else {
+            continue;
+        };
+        let names: Vec<&str> = match &*named {
+            Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+            other => other.as_str().into_iter().collect(),
+        };
+        // What is no name is not ours to judge.
+        let Some(first) = names.first() else {
+            continue;
+        };
+        if !names.contains(&signal) {
+            bail!(
+                "the module's {key:?} needs {}, and the load that is played is {signal}: choose with --signal {first}",
+                names.join(", ")
+            );
+        }
+        *named = renamed;
     }
-    config.to_string()
+    Ok(config.to_string())
 }
 
 /// As short as it reads back to the same at ten digits.
@@ -252,7 +276,7 @@ mod tests {
             second["targetAverageValue"] = "500m".into();
             it["spec"]["signals"].as_array_mut().unwrap().push(second);
             it["spec"]["policies"] = json!([
-                {"name": "a", "moduleRef": {"name": "builtin-target-tracking"}, "config": {"signals": ["queue"], "headroom": 0.1}},
+                {"name": "a", "moduleRef": {"name": "builtin-target-tracking"}, "config": {"signal": "queue", "tolerance": 0.2}},
                 {"name": "b", "moduleRef": {"name": "builtin-schedule"}}
             ]);
         });
@@ -290,6 +314,31 @@ mod tests {
             },
         );
         insta::assert_snapshot!(all);
+    }
+
+    #[test]
+    fn the_signal_has_its_one_name_in_the_settings() {
+        let target_tracking = json!({"signal": "queue", "tolerance": 0.2});
+        let headroom = json!({"signals": ["requests", "queue"]});
+        for (config, signal, expected) in [
+            (
+                &target_tracking,
+                "queue",
+                Some(r#"{"signal":"demand","tolerance":0.2}"#),
+            ),
+            (&target_tracking, "requests", None),
+            (&headroom, "queue", Some(r#"{"signals":["demand"]}"#)),
+            (&headroom, "other", None),
+            (
+                &json!({"tolerance": 0.2}),
+                "queue",
+                Some(r#"{"tolerance":0.2}"#),
+            ),
+            (&json!({"signal": 3}), "queue", Some(r#"{"signal":3}"#)),
+        ] {
+            let settings = settings(config, signal).ok();
+            assert_eq!(settings.as_deref(), expected, "{config} {signal}");
+        }
     }
 
     #[test]
