@@ -59,6 +59,10 @@ pub(crate) enum Trouble {
         namespace: String,
     },
     #[error(
+        "there is no namespace {0}: make it with `kubectl create namespace {0}`, or name another one"
+    )]
+    NoNamespace(String),
+    #[error(
         "the cluster has no {0}: install the definitions (`foreshard crds | kubectl apply --server-side -f -`), or \
          choose another cluster with --context"
     )]
@@ -102,6 +106,9 @@ impl Trouble {
                 said,
                 fix: fix(asked),
             },
+            (404, _) if status.message.starts_with("namespaces \"") => {
+                Self::NoNamespace(asked.namespace.unwrap_or_default().to_owned())
+            }
             (404, Some(name)) if status.message.contains("not found") => match status
                 .reason
                 .as_str()
@@ -140,7 +147,15 @@ fn rule(asked: Asked<'_>) -> String {
 /// Who could allow it.
 fn fix(asked: Asked<'_>) -> String {
     let role = match (asked.resource, asked.verb) {
-        (_, "get" | "list" | "watch") => "foreshard-viewer",
+        (
+            "loadevents"
+            | "policymodules"
+            | "prometheussources"
+            | "scalingoverrides"
+            | "scalingpolicies"
+            | "scalingrecommendations",
+            "get" | "list" | "watch",
+        ) => "foreshard-viewer",
         ("scalingrecommendations", _) => "foreshard-approver",
         ("scalingpolicies" | "scalingoverrides", _) => "foreshard-editor",
         _ => return String::new(),
@@ -236,6 +251,18 @@ mod tests {
                 "",
                 "404 page not found",
                 Asked::all("scalingpolicies", "shop"),
+            ),
+            (
+                404,
+                "NotFound",
+                "namespaces \"shop\" not found",
+                Asked::one("patch", "configmaps", "kill-switch", "shop"),
+            ),
+            (
+                403,
+                "Forbidden",
+                "no",
+                Asked::one("get", "services", "prometheus", "monitoring"),
             ),
             (401, "Unauthorized", "Unauthorized", one),
             (409, "Conflict", "the object has been modified", one),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::bail;
 use clap::ArgGroup;
 use foreshard_api::annotation::{self, KILL_SWITCH};
 use foreshard_api::time::from_unix;
@@ -38,7 +39,7 @@ pub(crate) struct Args {
     #[arg(value_name = "POLICY", required_unless_present = "all")]
     policies: Vec<String>,
     /// For how long; another pause of the same policy takes its place.
-    #[arg(long = "for", value_name = "SPAN", value_parser = time::span)]
+    #[arg(long = "for", value_name = "SPAN", value_parser = some_span)]
     span: Option<i64>,
     /// What is not done.
     #[arg(long, value_enum, default_value = "both")]
@@ -91,6 +92,14 @@ impl Direction {
     }
 }
 
+/// A pause of no length would be over before it is written.
+fn some_span(text: &str) -> Result<i64, String> {
+    match time::span(text)? {
+        0 => Err("give a span that is longer than nothing".to_owned()),
+        seconds => Ok(seconds),
+    }
+}
+
 /// The labels by which `resume` finds what `pause` has made.
 pub(super) fn labels(policy: &str) -> BTreeMap<String, String> {
     let ours = ("app.kubernetes.io/managed-by", MANAGER);
@@ -115,6 +124,14 @@ pub(crate) async fn run(args: &Args, cluster: &Cluster, format: Format) -> anyho
         }
     }
     Ok(())
+}
+
+/// Whether `pause` has made it, for this policy.
+fn is_ours(found: &ScalingOverride, policy: &str) -> bool {
+    let found = found.metadata.labels.as_ref();
+    labels(policy)
+        .iter()
+        .all(|(key, value)| found.and_then(|it| it.get(key)) == Some(value))
 }
 
 /// Who it was and why, on the object.
@@ -166,6 +183,15 @@ async fn for_a_while(
     object.metadata.annotations =
         Some([(annotation::ORDERED_BY.to_owned(), user.to_owned())].into());
     let overrides = cluster.all::<ScalingOverride>();
+    let asked = Asked::one("get", "scalingoverrides", &name, &cluster.namespace);
+    match cluster.ask(asked, overrides.get(&name)).await {
+        Ok(found) if !is_ours(&found, policy) => bail!(
+            "scalingoverride/{name} was not made by `pause`, and is left as it is: delete or rename it first"
+        ),
+        Ok(_) => {}
+        Err(trouble) if trouble.is_not_found() => {}
+        Err(trouble) => return Err(trouble.into()),
+    }
     // A new pause takes the place of an old one.
     let parameters = PatchParams::apply(MANAGER).force();
     let patch = Patch::Apply(&object);
@@ -205,4 +231,32 @@ async fn hold(
     print::show(&written, format, || {
         format!("scalingpolicy/{policy} held until `kubectl foreshard resume {policy}`\n")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_pause_has_made_is_replaced() {
+        let spec = ScalingOverrideSpec {
+            policy_name: "web".to_owned(),
+            min_replicas: None,
+            max_replicas: None,
+            pause: Pause::Both,
+            expiry_time: from_unix(0),
+            reason: String::new(),
+        };
+        let mut found = ScalingOverride::new("web-pause", spec);
+        assert!(!is_ours(&found, "web"));
+        found.metadata.labels = Some(labels("web"));
+        assert!(is_ours(&found, "web"));
+        assert!(!is_ours(&found, "api"));
+    }
+
+    #[test]
+    fn a_pause_takes_some_time() {
+        assert_eq!(some_span("10m"), Ok(600));
+        assert!(some_span("0s").is_err());
+    }
 }

@@ -46,15 +46,15 @@ pub(super) async fn start(
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("running kubectl port-forward; {}", by_hand()))?;
-    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+    let (Some(stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
         bail!("kubectl port-forward has no output");
     };
     let mut output = BufReader::new(stdout);
     let mut line = String::new();
     let read = tokio::time::timeout(READY_WITHIN, output.read_line(&mut line)).await;
     if let (Ok(Ok(_)), Some(port)) = (&read, port_of(&line)) {
-        // What it says later is nobody's.
-        drop(stderr);
+        // What it says later is nobody's; a closed pipe would end it with the first connection that fails.
+        tokio::spawn(async move { tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await });
         return Ok(Forwarding {
             port,
             _child: child,
