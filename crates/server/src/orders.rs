@@ -60,7 +60,7 @@ pub struct OverrideOrder {
     /// Who orders it.
     pub user: String,
     /// Name of the ScalingPolicy.
-    pub policy: Name,
+    pub policy: ObjectName,
     /// Never fewer replicas than this.
     pub min_replicas: Option<i32>,
     /// Never more replicas than this.

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Named;
 use crate::{
-    extract::{Item, Params, Scope},
+    extract::{ObjectItem, Params, Scope},
     problem::{Problem, ProblemDocument},
     view::{Forecast, Level, Peak, Quantile, finite},
 };
@@ -40,7 +40,7 @@ pub(crate) struct ForecastList {
 )]
 pub(crate) async fn get(
     Scope(namespace): Scope,
-    Item(name): Item,
+    ObjectItem(name): Item,
     Params(query): Params<Query>,
 ) -> Result<Json<ForecastList>, Problem> {
     let board = namespace.board(name.as_ref());

@@ -12,7 +12,7 @@ use crate::{
     audit::Note,
     extract::{Document, ScopeName},
     hub::Hub,
-    name::Name,
+    name::ObjectName,
     orders::{Override, OverrideOrder, Pause},
     problem::{Problem, ProblemDocument},
 };
@@ -66,6 +66,7 @@ pub(crate) async fn post(
     Document(request): Document<OverrideRequest>,
 ) -> Result<(StatusCode, Json<Override>), Problem> {
     let order = request.checked(who.user)?;
+    note.order(&order);
     let made = orders(&hub)?.override_scaling(&namespace, order).await?;
     note.name(&made.name);
     Ok((StatusCode::CREATED, Json(made)))
@@ -73,7 +74,7 @@ pub(crate) async fn post(
 
 impl OverrideRequest {
     fn checked(self, user: String) -> Result<OverrideOrder, Problem> {
-        let policy: Name = self
+        let policy: ObjectName = self
             .policy_name
             .parse()
             .map_err(|error| Problem::body("policyName", format!("{error}")))?;

@@ -10,9 +10,9 @@ use super::Named;
 use crate::{
     board::Activation,
     checking::{checked, refused_config},
-    extract::{Document, Item, Scope, ScopeName},
+    extract::{Document, ObjectItem, Scope, ScopeName},
     hub::{ActivationBy, Hub},
-    name::Name,
+    name::{Name, ObjectName},
     problem::{Problem, ProblemDocument},
     view::PolicyState,
 };
@@ -43,7 +43,7 @@ fn empty_config() -> serde_json::Map<String, serde_json::Value> {
 )]
 pub(crate) async fn get(
     Scope(namespace): Scope,
-    Item(name): Item,
+    ObjectItem(name): Item,
 ) -> Result<Json<PolicyState>, Problem> {
     let board = namespace.board(name.as_ref());
     let board = board.ok_or_else(|| Problem::not_found("target", name.as_ref()))?;
@@ -68,7 +68,7 @@ pub(crate) async fn put(
     State(hub): State<Arc<Hub>>,
     Scope(namespace): Scope,
     ScopeName(ns): ScopeName,
-    Item(name): Item,
+    ObjectItem(name): Item,
     Document(request): Document<PolicyRequest>,
 ) -> Result<Json<PolicyState>, Problem> {
     let board = namespace.board(name.as_ref());
@@ -100,7 +100,7 @@ pub(crate) async fn put(
 }
 
 /// In a cluster the ScalingPolicy says who decides, and it belongs into version control.
-fn by_patch(namespace: &Name, policy: &Name, request: &PolicyRequest) -> Problem {
+fn by_patch(namespace: &Name, policy: &ObjectName, request: &PolicyRequest) -> Problem {
     let mut binding = serde_json::json!({
         "name": request.module,
         "moduleRef": { "name": request.module },

@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{Named, query};
 use crate::{
-    extract::{Item, Params, Scope},
+    extract::{ObjectItem, Params, Scope},
     problem::{Problem, ProblemDocument},
     view::Columns,
 };
@@ -48,7 +48,7 @@ pub(crate) struct SeriesList {
 )]
 pub(crate) async fn get(
     Scope(namespace): Scope,
-    Item(name): Item,
+    ObjectItem(name): Item,
     Params(query): Params<Query>,
 ) -> Result<Json<SeriesList>, Problem> {
     let board = namespace.board(name.as_ref());

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::{InNamespace, Named};
 use crate::{
-    extract::{Item, Scope},
+    extract::{ObjectItem, Scope},
     problem::{Problem, ProblemDocument},
     view::Target,
 };
@@ -43,7 +43,7 @@ pub(crate) async fn list(Scope(namespace): Scope) -> Json<TargetList> {
 )]
 pub(crate) async fn get(
     Scope(namespace): Scope,
-    Item(name): Item,
+    ObjectItem(name): Item,
 ) -> Result<Json<Arc<Target>>, Problem> {
     let board = namespace.board(name.as_ref());
     let board = board.ok_or_else(|| Problem::not_found("target", name.as_ref()))?;

@@ -206,3 +206,17 @@ async fn the_console_comes_with_headers_that_allow_nothing_inline() {
         assert!(!page.text.contains(inline), "{inline}");
     }
 }
+
+#[tokio::test]
+async fn a_target_may_have_dots_in_its_name() {
+    let hub = hub();
+    hub.publish(&"demo".parse().unwrap(), super::access::bare("web.v2"));
+    for path in [
+        "~/targets/web.v2",
+        "~/targets/web.v2/series",
+        "~/targets/web.v2/policy",
+        "~/forecasts/web.v2",
+    ] {
+        assert_eq!(get(&hub, path).await.status, StatusCode::OK, "{path}");
+    }
+}
