@@ -1,7 +1,8 @@
 //! What has just happened, for everybody who listens.
 
 use std::{
-    collections::VecDeque,
+    collections::{VecDeque, hash_map::RandomState},
+    hash::BuildHasher as _,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -23,6 +24,8 @@ pub(crate) struct Event {
 #[derive(Debug)]
 pub(crate) struct Events {
     sender: broadcast::Sender<Arc<Event>>,
+    /// Told in every id: another process, or this namespace another time, counts other events.
+    nonce: u64,
     past: Mutex<Past>,
 }
 
@@ -31,6 +34,15 @@ struct Past {
     newest: VecDeque<Arc<Event>>,
     next_id: u64,
     last_tick: Option<Instant>,
+}
+
+/// What a listener gets.
+pub(crate) struct Listening {
+    /// What came since the event it has heard last.
+    pub(crate) missed: Vec<Arc<Event>>,
+    /// The event it has heard last was not one of these: what it missed cannot be told.
+    pub(crate) unknown: bool,
+    pub(crate) coming: broadcast::Receiver<Arc<Event>>,
 }
 
 /// Kept for slow listeners and for those that come back.
@@ -47,6 +59,7 @@ impl Events {
         };
         Self {
             sender: broadcast::Sender::new(EVENTS_MAX),
+            nonce: RandomState::new().hash_one("events"),
             past: Mutex::new(past),
         }
     }
@@ -89,17 +102,29 @@ impl Events {
         let _ = self.sender.send(event);
     }
 
+    /// The id of an event, as listeners are told it.
+    pub(crate) fn id(&self, number: u64) -> String {
+        format!("{:x}-{number}", self.nonce)
+    }
+
+    /// The number of the event with this id; none: it is not one of ours.
+    fn number(&self, id: &str) -> Option<u64> {
+        let (nonce, number) = id.split_once('-')?;
+        let ours = u64::from_str_radix(nonce, 16).ok()? == self.nonce;
+        ours.then(|| number.parse().ok())?
+    }
+
     /// What came after the event with this id as far as it is kept, and all that comes.
-    pub(crate) fn listen(
-        &self,
-        after: Option<u64>,
-    ) -> (Vec<Arc<Event>>, broadcast::Receiver<Arc<Event>>) {
+    pub(crate) fn listen(&self, after: Option<&str>) -> Listening {
         let past = self.past();
-        let missed = past
-            .newest
-            .iter()
-            .filter(|event| after.is_some_and(|after| event.id > after));
-        (missed.cloned().collect(), self.sender.subscribe())
+        let number = after.and_then(|id| self.number(id));
+        let newest = past.newest.iter();
+        let missed = newest.filter(|event| number.is_some_and(|number| event.id > number));
+        Listening {
+            missed: missed.cloned().collect(),
+            unknown: after.is_some() && number.is_none(),
+            coming: self.sender.subscribe(),
+        }
     }
 
     /// A panic under this lock can't leave it half done.
@@ -118,11 +143,11 @@ mod tests {
         for n in 0..300 {
             events.send("decision", &n);
         }
-        assert!(events.listen(None).0.is_empty());
+        assert!(events.listen(None).missed.is_empty());
         let ids = |after| {
             events
-                .listen(Some(after))
-                .0
+                .listen(Some(&events.id(after)))
+                .missed
                 .iter()
                 .map(|event| event.id)
                 .collect::<Vec<_>>()
@@ -133,9 +158,21 @@ mod tests {
     }
 
     #[test]
+    fn what_another_process_counted_is_not_known_here() {
+        let (here, elsewhere) = (Events::new(), Events::new());
+        here.send("decision", &1);
+        for id in [elsewhere.id(0), "0".to_owned(), "a-b".to_owned()] {
+            let listening = here.listen(Some(&id));
+            assert!(listening.unknown && listening.missed.is_empty(), "{id}");
+        }
+        assert!(!here.listen(Some(&here.id(0))).unknown);
+        assert!(!here.listen(None).unknown);
+    }
+
+    #[test]
     fn ticks_are_thinned_and_other_events_are_not() {
         let events = Events::new();
-        let (_, mut receiver) = events.listen(None);
+        let mut receiver = events.listen(None).coming;
         let begin = Instant::now();
         for millis in [0, 100, 199, 200, 250] {
             events.tick(begin + Duration::from_millis(millis), &millis);

@@ -3,6 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::sse::{Event, KeepAlive, Sse},
@@ -13,10 +14,13 @@ use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
 use super::InNamespace;
 use crate::{
+    access::{Action, Denied, Identity},
     events,
-    extract::{Scope, require_accepted},
+    extract::{Scope, ScopeName, require_accepted},
+    gate,
     hub::Hub,
     metrics::Metrics,
+    name::Name,
     problem::{Problem, ProblemDocument},
 };
 
@@ -25,7 +29,8 @@ const RETRY: Duration = Duration::from_secs(2);
 
 /// Server-sent events: `tick` (a target as it is now, a few times a second at most), `decision` (one that changes
 /// something, in short), `policy` (a target's policies), `module` (a stored module), `gone` (a target that is no longer scaled), `missed` (the client was too slow
-/// and should read anew). `Last-Event-ID` brings what was missed, as far as it is kept. The stream ends after an hour at
+/// and should read anew, or was connected to another server before). Decisions are told to those only who may list
+/// `scalingrecommendations`, modules to those who may list `policymodules`. `Last-Event-ID` brings what was missed, as far as it is kept. The stream ends after an hour at
 /// most, so that whoever listens shows again who they are.
 #[utoipa::path(
     get, path = "/events", tag = "targets", operation_id = "listen", params(InNamespace),
@@ -38,10 +43,13 @@ const RETRY: Duration = Duration::from_secs(2);
 )]
 pub(crate) async fn get(
     State(hub): State<Arc<Hub>>,
+    Extension(who): Extension<Identity>,
     Scope(namespace): Scope,
+    ScopeName(name): ScopeName,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     require_accepted(&headers, &["text/event-stream"])?;
+    let hidden = hidden_from(&hub, &who, &name).await?;
     let permit = Arc::clone(&hub.listeners)
         .try_acquire_owned()
         .map_err(|_| {
@@ -54,19 +62,24 @@ pub(crate) async fn get(
             .retry_after(10)
         })?;
     let listener = Listener::new(&hub.metrics, permit);
-    let last_id = headers
-        .get("last-event-id")
-        .and_then(|id| id.to_str().ok()?.parse().ok());
-    let (missed, receiver) = namespace.events.listen(last_id);
+    let last_id = headers.get("last-event-id").map(|id| id.to_str());
+    // What is no text is no id of ours.
+    let listening = namespace
+        .events
+        .listen(last_id.map(Result::unwrap_or_default));
     let begin = stream::once(async { Event::default().retry(RETRY).comment("listening") });
-    let missed = stream::iter(missed).map(|event| written(&event));
-    let coming = BroadcastStream::new(receiver).map(|received| match received {
-        Ok(event) => written(&event),
-        Err(BroadcastStreamRecvError::Lagged(count)) => {
-            Event::default().event("missed").data(count.to_string())
-        }
-    });
+    let unknown = listening.unknown.then(|| missed("some"));
+    let past = listening.missed.into_iter().map(Ok);
+    let past = stream::iter(past).chain(BroadcastStream::new(listening.coming));
     let (mut closing, mut ended) = (hub.closing(), namespace.ended());
+    let coming = past.filter_map(move |received| {
+        let event = match received {
+            Ok(event) if hidden.contains(&event.kind) => None,
+            Ok(event) => Some(written(&namespace.events, &event)),
+            Err(BroadcastStreamRecvError::Lagged(count)) => Some(missed(&count.to_string())),
+        };
+        std::future::ready(event)
+    });
     let longest = hub.limits.stream_max;
     let closed = async move {
         // An error says that the server or the namespace is gone altogether.
@@ -77,7 +90,7 @@ pub(crate) async fn get(
         }
     };
     let all = begin
-        .chain(missed)
+        .chain(stream::iter(unknown))
         .chain(coming)
         .take_until(Box::pin(closed));
     let all = all.map(move |event| {
@@ -91,9 +104,42 @@ pub(crate) async fn get(
     ))
 }
 
-fn written(event: &events::Event) -> Event {
+/// Kinds of events, and what is shown by them.
+const SHOWN: [(&str, &str); 2] = [
+    ("decision", "scalingrecommendations"),
+    ("module", "policymodules"),
+];
+
+/// The kinds of events that show what the caller may not list.
+async fn hidden_from(
+    hub: &Hub,
+    who: &Identity,
+    namespace: &Name,
+) -> Result<Vec<&'static str>, Problem> {
+    let mut hidden = Vec::new();
+    for (kind, resource) in SHOWN {
+        let action = Action::OnResource {
+            verb: "list",
+            resource,
+            namespace: Some(namespace.to_string()),
+            name: None,
+        };
+        match hub.ports.access.allow(who, &action).await {
+            Ok(()) => {}
+            Err(Denied::Forbidden(_) | Denied::Unknown(_)) => hidden.push(kind),
+            Err(Denied::Unavailable(detail)) => return Err(gate::unavailable(detail)),
+        }
+    }
+    Ok(hidden)
+}
+
+fn missed(what: &str) -> Event {
+    Event::default().event("missed").data(what)
+}
+
+fn written(events: &events::Events, event: &events::Event) -> Event {
     Event::default()
-        .id(event.id.to_string())
+        .id(events.id(event.id))
         .event(event.kind)
         .data(&event.data)
 }

@@ -24,10 +24,15 @@ async fn heard(hub: &Arc<Hub>, request: Request<Body>, last: &str) -> String {
 async fn events_bring_what_was_missed_and_what_comes() {
     let hub = hub();
     let events = || request("GET", "~/events", Body::empty());
-    let text = heard(&hub, with(events(), "last-event-id", "1"), "\"id\":19").await;
+    let first = hub
+        .namespace(&"demo".parse().unwrap())
+        .unwrap()
+        .events
+        .id(1);
+    let text = heard(&hub, with(events(), "last-event-id", &first), "\"id\":19").await;
     assert!(text.starts_with("retry: 2000\n: listening\n\n"), "{text}");
     assert!(
-        text.contains("event: decision\n") && !text.contains("\nid: 1\n"),
+        text.contains("event: decision\n") && !text.contains(&format!("\nid: {first}\n")),
         "{text}"
     );
     let later = heard(
@@ -39,6 +44,31 @@ async fn events_bring_what_was_missed_and_what_comes() {
     // In this order on one thread: it listens before the policy is asked for.
     let (text, _) = tokio::join!(later, activation);
     assert!(text.contains("event: policy\n"), "{text}");
+    assert!(
+        text.contains("event: missed\n"),
+        "what another server counted: {text}"
+    );
+}
+
+#[tokio::test]
+async fn events_show_what_the_caller_may_list() {
+    let rules = [
+        ("ann", "list scalingpolicies in demo"),
+        ("bob", "list scalingpolicies in demo"),
+        ("bob", "list scalingrecommendations in demo"),
+    ];
+    let hub = super::access::guarded(&rules, Limits::DEFAULT);
+    let namespace = hub.namespace(&"demo".parse().unwrap()).unwrap();
+    for kind in ["decision", "module", "last"] {
+        namespace.events.send(kind, &kind);
+    }
+    for (who, decisions) in [("ann", false), ("bob", true)] {
+        let events = request("GET", "~/events", Body::empty());
+        let events = with(events, "last-event-id", &namespace.events.id(0));
+        let text = heard(&hub, super::access::from(who, events), "event: last").await;
+        assert_eq!(text.contains("event: decision\n"), decisions, "{text}");
+        assert!(!text.contains("event: module\n"), "{text}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
