@@ -39,6 +39,7 @@ fn exported() -> BTreeSet<String> {
     drop(metrics.query_failures.get_or_create(&Default::default()));
     drop(metrics.signals.get_or_create(&Default::default()));
     drop(metrics.recommended.get_or_create(&Default::default()));
+    drop(metrics.demoted.get_or_create(&Default::default()));
     let numbers = [
         &metrics.skill,
         &metrics.lead,
