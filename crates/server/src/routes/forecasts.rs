@@ -40,7 +40,7 @@ pub(crate) struct ForecastList {
 )]
 pub(crate) async fn get(
     Scope(namespace): Scope,
-    ObjectItem(name): Item,
+    ObjectItem(name): ObjectItem,
     Params(query): Params<Query>,
 ) -> Result<Json<ForecastList>, Problem> {
     let board = namespace.board(name.as_ref());

@@ -43,7 +43,7 @@ fn empty_config() -> serde_json::Map<String, serde_json::Value> {
 )]
 pub(crate) async fn get(
     Scope(namespace): Scope,
-    ObjectItem(name): Item,
+    ObjectItem(name): ObjectItem,
 ) -> Result<Json<PolicyState>, Problem> {
     let board = namespace.board(name.as_ref());
     let board = board.ok_or_else(|| Problem::not_found("target", name.as_ref()))?;
@@ -68,7 +68,7 @@ pub(crate) async fn put(
     State(hub): State<Arc<Hub>>,
     Scope(namespace): Scope,
     ScopeName(ns): ScopeName,
-    ObjectItem(name): Item,
+    ObjectItem(name): ObjectItem,
     Document(request): Document<PolicyRequest>,
 ) -> Result<Json<PolicyState>, Problem> {
     let board = namespace.board(name.as_ref());

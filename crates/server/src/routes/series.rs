@@ -48,7 +48,7 @@ pub(crate) struct SeriesList {
 )]
 pub(crate) async fn get(
     Scope(namespace): Scope,
-    ObjectItem(name): Item,
+    ObjectItem(name): ObjectItem,
     Params(query): Params<Query>,
 ) -> Result<Json<SeriesList>, Problem> {
     let board = namespace.board(name.as_ref());

@@ -43,7 +43,7 @@ pub(crate) async fn list(Scope(namespace): Scope) -> Json<TargetList> {
 )]
 pub(crate) async fn get(
     Scope(namespace): Scope,
-    ObjectItem(name): Item,
+    ObjectItem(name): ObjectItem,
 ) -> Result<Json<Arc<Target>>, Problem> {
     let board = namespace.board(name.as_ref());
     let board = board.ok_or_else(|| Problem::not_found("target", name.as_ref()))?;
