@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -25,11 +26,19 @@ use super::transport::{Ask, Transport, When};
 /// How long what comes and goes is gathered before groups are formed anew.
 const GATHER: Duration = Duration::from_millis(200);
 
+/// How long nothing new may have come before old bins are asked for: what comes together is asked for together, and its
+/// newest samples matter more.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// The longest that old bins wait for that.
+const SETTLED_MAX: Duration = Duration::from_secs(30);
+
 /// When to look again where nothing is due: any change wakes the task before.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// Everything that the task owns.
 pub(super) struct Driver {
+    transports: watch::Receiver<Arc<dyn Transport>>,
     pub(super) transport: Arc<dyn Transport>,
     pub(super) registry: Arc<Registry>,
     pub(super) counters: Arc<Counters>,
@@ -54,14 +63,36 @@ pub(super) struct Driver {
     jobs: JoinSet<Done>,
     bins_running: usize,
     backfills_running: usize,
+    newcomers: Newcomers,
     plan_due: Option<Instant>,
     /// When signals that stay alone may be grouped again.
     rejoin_due: Option<Instant>,
 }
 
+/// When signals came.
+#[derive(Clone, Copy, Debug)]
+struct Newcomers {
+    first: Instant,
+    last: Instant,
+}
+
+impl Newcomers {
+    fn came(&mut self, now: Instant) {
+        if now > self.settled() {
+            self.first = now;
+        }
+        self.last = now;
+    }
+
+    /// From when on those that came are fetched the past of.
+    fn settled(self) -> Instant {
+        (self.last + SETTLED).min(self.first + SETTLED_MAX)
+    }
+}
+
 impl Driver {
     pub(super) fn new(
-        transport: Arc<dyn Transport>,
+        transports: watch::Receiver<Arc<dyn Transport>>,
         registry: Arc<Registry>,
         counters: Arc<Counters>,
         limits: Limits,
@@ -71,7 +102,9 @@ impl Driver {
         let now = Instant::now();
         let pace = Pace::new(0, poll_every, limits.queries_per_minute_max);
         counters.paced(0, pace.poll, pace.refresh);
+        let transport = Arc::clone(&transports.borrow());
         Self {
+            transports,
             transport,
             registry,
             counters,
@@ -93,6 +126,10 @@ impl Driver {
             jobs: JoinSet::new(),
             bins_running: 0,
             backfills_running: 0,
+            newcomers: Newcomers {
+                first: now,
+                last: now,
+            },
             plan_due: None,
             rejoin_due: None,
         }
@@ -106,9 +143,25 @@ impl Driver {
             tokio::select! {
                 () = registry.changed.notified() => self.plan_by(Instant::now() + GATHER),
                 Some(done) = self.jobs.join_next() => self.finished(done),
+                Ok(()) = self.transports.changed() => self.renewed(Instant::now()),
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
+    }
+
+    /// Another way to the server: whoever was refused on the old one is asked for again.
+    fn renewed(&mut self, now: Instant) {
+        self.transport = Arc::clone(&self.transports.borrow_and_update());
+        self.health.answered();
+        for entry in self.entries.values_mut() {
+            entry.try_again(now);
+        }
+        self.plan_by(now);
+    }
+
+    /// Signals came.
+    pub(super) fn came(&mut self, now: Instant) {
+        self.newcomers.came(now);
     }
 
     /// Forms groups anew at that time at the latest.
@@ -203,7 +256,9 @@ impl Driver {
         if self.backfills_running >= (parallel_max / 2).max(1) {
             return Err(live.min(refresh));
         }
-        let backfill = due(&self.backfill).max(self.bins_paused_until);
+        let backfill = due(&self.backfill)
+            .max(self.bins_paused_until)
+            .max(self.newcomers.settled());
         if backfill <= now {
             return Ok(Purpose::Backfill);
         }

@@ -47,6 +47,7 @@ impl Driver {
             if let Some((_, fault)) = self.health.down() {
                 signal.failed(fault, unix);
             }
+            self.came(now);
             self.entries.insert(id, Entry::new(signal, now));
         }
         let queries = self

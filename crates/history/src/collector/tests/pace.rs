@@ -2,6 +2,7 @@
 
 use super::*;
 use std::collections::HashSet;
+use transport::When;
 
 /// Not much of a history: what is counted here is questions.
 fn load(time: i64) -> Option<f64> {
@@ -105,4 +106,43 @@ async fn an_ended_collector_asks_nothing_and_keeps_what_was_seen() {
     pass(60).await;
     assert_eq!(fake.log(), []);
     assert!(watch.latest().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_past_of_those_that_come_together_is_fetched_together() {
+    let apps: Vec<String> = (0..100).map(|i| format!("shop-{i:04}")).collect();
+    let labels: Vec<[(&str, &str); 1]> = apps.iter().map(|app| [("app", app.as_str())]).collect();
+    let series: Vec<(&[(&str, &str)], fake::Value)> = labels
+        .iter()
+        .map(|labels| (&labels[..], load as fake::Value))
+        .collect();
+    let fake = Fake::new(&series);
+    let collector = fake.collector(|_| {});
+    let mut watches = Vec::new();
+    for app in &apps {
+        watches.push(collector.watch(&format!("sum(x{{app={app:?}}})")).unwrap());
+        pass(1).await;
+    }
+    let backfills = |log: Vec<(i64, transport::Ask)>| {
+        let old =
+            |ask: &transport::Ask| matches!(ask.when, When::Range { from, .. } if from < T0 - 3600);
+        let when: Vec<i64> = log
+            .iter()
+            .filter(|(_, ask)| old(ask))
+            .map(|(at, _)| *at)
+            .collect();
+        when
+    };
+    // For half a minute it waits for more, and no longer.
+    let first = backfills(fake.log())[0];
+    assert!((30..33).contains(&first), "{first}");
+    pass(60).await;
+    assert!(watches.iter().all(|watch| watch.state() == State::Fresh));
+    let last = watches.pop().unwrap();
+    fake.forget();
+    let alone = collector.watch("sum(x{app=\"nobody\"})").unwrap();
+    pass(4).await;
+    let came = backfills(fake.log());
+    assert!(!came.is_empty(), "{:?}", fake.log());
+    drop((alone, last));
 }
