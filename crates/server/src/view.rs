@@ -145,7 +145,7 @@ pub struct Forecast {
     pub start: f64,
     /// Seconds that one value stands for.
     pub step_seconds: f64,
-    /// One path for each level.
+    /// A path for each level that is drawn; in a cluster those of the band, 0.5 and 0.9.
     pub quantiles: Vec<Quantile>,
     /// The calibrated maxima over the windows that actions need.
     pub peaks: Vec<Peak>,

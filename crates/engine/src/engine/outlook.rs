@@ -7,8 +7,9 @@ use crate::context;
 use crate::observation::{Observation, SignalSeen};
 
 impl Engine {
-    /// The forecasts of the step that had `outcome`, drawn for `horizon` seconds at `levels` and at their own. No
-    /// policy sees it, and nothing is remembered of it. A forecast that rests on no model stays as it was.
+    /// The forecasts of the step that had `outcome`, drawn for `horizon` seconds: paths at `levels` alone, peaks at their
+    /// own levels as well; the path of any other level is empty. No policy sees it, and nothing is remembered of it. A
+    /// forecast that rests on no model stays as it was.
     #[must_use]
     pub fn outlook(
         &self,
@@ -55,6 +56,12 @@ impl Engine {
         drawn.skill = made.skill;
         let mut expected = self.events.clone();
         expected.raise(&mut drawn, &self.settings.events, now as f64);
+        // Whoever keeps a day of thousands of signals pays for every path.
+        for (level, path) in drawn.levels.iter().zip(&mut drawn.paths) {
+            if !levels.contains(level) {
+                *path = Vec::new();
+            }
+        }
         Some(drawn)
     }
 }

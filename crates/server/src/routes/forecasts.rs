@@ -83,7 +83,7 @@ fn view(forecast: &contract::Forecast, levels: Option<&[f64]>) -> Result<Forecas
     };
     let level = |row: &usize| forecast.levels.get(*row).copied().unwrap_or(f64::NAN);
     let path = |row: &usize| {
-        let values = forecast.paths.get(*row)?;
+        let values = forecast.paths.get(*row).filter(|path| !path.is_empty())?;
         Some(Quantile {
             q: level(row),
             values: values.iter().copied().map(finite).collect(),
