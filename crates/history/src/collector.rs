@@ -56,6 +56,7 @@ mod tests;
 mod transport;
 mod watch;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +65,7 @@ use driver::Driver;
 use query::Query;
 use registry::Registry;
 use stats::Counters;
+use tokio::sync::watch::{Sender, channel};
 use tokio::task::JoinHandle;
 use transport::{Http, Transport};
 
@@ -79,14 +81,13 @@ pub use stats::{CollectorStats, SignalCounts};
 pub use watch::Watch;
 
 /// Keeps the signals of one source fresh until it is dropped or shut down.
-#[derive(Debug)]
 pub struct Collector {
+    config: SourceConfig,
     registry: Arc<Registry>,
     counters: Arc<Counters>,
-    enforced: Option<Enforced>,
-    limits: Limits,
-    timeout: Duration,
     clock: Clock,
+    /// The way to the source, which the task takes from here.
+    line: Sender<Arc<dyn Transport>>,
     task: JoinHandle<()>,
 }
 
@@ -106,24 +107,38 @@ impl Collector {
     fn start(config: SourceConfig, transport: Arc<dyn Transport>, clock: Clock) -> Self {
         let registry: Arc<Registry> = Arc::default();
         let counters: Arc<Counters> = Arc::default();
-        let limits = config.limits;
+        let (line, transports) = channel(transport);
         let driver = Driver::new(
-            transport,
+            transports,
             Arc::clone(&registry),
             Arc::clone(&counters),
-            limits.clone(),
+            config.limits.clone(),
             (config.poll_every, config.timeout),
             clock,
         );
         Self {
+            config,
             registry,
             counters,
-            enforced: config.enforced,
-            limits,
-            timeout: config.timeout,
             clock,
+            line,
             task: tokio::spawn(driver.run()),
         }
+    }
+
+    /// Goes on with other credentials and certificates, at once also where the old ones were refused. What was seen
+    /// stays.
+    ///
+    /// # Errors
+    /// A certificate or header that cannot be used, named by its field; then all goes on as before.
+    pub fn renew(&self, auth: Auth, tls: Tls) -> Result<(), ConfigError> {
+        let config = SourceConfig {
+            auth,
+            tls,
+            ..self.config.clone()
+        };
+        self.line.send_replace(Arc::new(Http::new(&config)?));
+        Ok(())
     }
 
     /// Begins to watch a query, or joins those who watch an equal one.
@@ -132,14 +147,15 @@ impl Collector {
     /// A query that the source's enforced matcher cannot be put into, one that is too long, and one too many. A query
     /// that only the server can judge is accepted here; its [`State`] says what the server said.
     pub fn watch(&self, promql: &str) -> Result<Watch, QueryError> {
-        let query = Query::new(promql, self.enforced.as_ref())?;
-        let interest = self.registry.interest(query, self.limits.signals_max)?;
+        let query = Query::new(promql, self.config.enforced.as_ref())?;
+        let signals_max = self.config.limits.signals_max;
+        let interest = self.registry.interest(query, signals_max)?;
         Ok(Watch {
             live: interest.signal.subscribe(),
             interest,
             clock: self.clock,
             counters: Arc::clone(&self.counters),
-            timeout: self.timeout,
+            timeout: self.config.timeout,
         })
     }
 
@@ -222,6 +238,13 @@ fn check(config: &SourceConfig) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+impl fmt::Debug for Collector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Collector");
+        shown.field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 impl Drop for Collector {

@@ -60,8 +60,17 @@ pub struct OperatorSource {
 /// A collector and what it was made of.
 #[derive(Clone)]
 struct Entry {
-    fingerprint: String,
+    seen: Seen,
     made: Result<Arc<Made>, Trouble>,
+}
+
+/// What a collector is made of, as digests.
+#[derive(Clone, Default, PartialEq)]
+struct Seen {
+    /// What is asked, and for whom: another one is another source.
+    source: String,
+    /// What is shown to it: with another one, the same source goes on.
+    credentials: String,
 }
 
 /// A collector with its probe.
@@ -149,20 +158,30 @@ impl Sources {
             SourceKind::PrometheusSource => self.of_object(&key.0, &key.1.name).await,
             SourceKind::OperatorSource => self.of_operator(&key.0, &key.1.name).await,
         };
-        let fingerprint = match &config {
-            Ok((_, fingerprint)) => fingerprint.clone(),
-            Err(trouble) => trouble.message.clone(),
+        let seen = match &config {
+            Ok((_, seen)) => seen.clone(),
+            Err(trouble) => Seen {
+                source: trouble.message.clone(),
+                ..Seen::default()
+            },
         };
         let mut entries = self.entries();
         if let Some(entry) = entries
             .get(&key)
-            .filter(|entry| entry.fingerprint == fingerprint || is_still(entry, &config))
+            .filter(|entry| entry.seen == seen || is_still(entry, &config))
         {
             return entry.made.clone();
         }
-        let made = config.and_then(|(config, _)| build(config)).map(Arc::new);
+        let known = entries
+            .get(&key)
+            .filter(|entry| entry.seen.source == seen.source)
+            .and_then(|entry| entry.made.clone().ok());
+        let made = config.and_then(|(config, _)| match known {
+            Some(made) => renew(made, config),
+            None => build(config).map(Arc::new),
+        });
         let entry = Entry {
-            fingerprint,
+            seen,
             made: made.clone(),
         };
         let namespace = key.0.clone();
@@ -179,7 +198,7 @@ impl Sources {
         &self,
         namespace: &str,
         name: &str,
-    ) -> Result<(SourceConfig, String), Trouble> {
+    ) -> Result<(SourceConfig, Seen), Trouble> {
         let object = self.objects.get(namespace, name).ok_or_else(|| {
             trouble(
                 "SourceNotFound",
@@ -204,15 +223,19 @@ impl Sources {
             .map(|it| (it.name.clone(), Secret::new(&it.value)))
             .collect();
         let uid = object.uid().unwrap_or_default();
-        let seen = serde_json::to_vec(&(uid, spec, &secrets.read)).unwrap_or_default();
-        Ok((config, sha256(&seen)))
+        let digest = |json: serde_json::Result<Vec<u8>>| sha256(&json.unwrap_or_default());
+        let seen = Seen {
+            source: digest(serde_json::to_vec(&(uid, spec))),
+            credentials: digest(serde_json::to_vec(&secrets.read)),
+        };
+        Ok((config, seen))
     }
 
     async fn of_operator(
         &self,
         namespace: &str,
         name: &str,
-    ) -> Result<(SourceConfig, String), Trouble> {
+    ) -> Result<(SourceConfig, Seen), Trouble> {
         let allowed = |source: &&OperatorSource| {
             let mut names = source.allowed_namespaces.iter();
             names.any(|it| it == "*" || it == namespace)
@@ -247,7 +270,12 @@ impl Sources {
             seen.push(sha256(pem.as_bytes()));
             config.tls.authorities_pem = Some(pem);
         }
-        Ok((config, format!("{} {}", source.url, seen.join(" "))))
+        // What the administrator configured stays as long as the process.
+        let seen = Seen {
+            source: source.url.clone(),
+            credentials: seen.join(" "),
+        };
+        Ok((config, seen))
     }
 
     /// No section under this lock can panic half way.
@@ -258,18 +286,26 @@ impl Sources {
 
 /// Whether an entry stays as it is because nothing is known: an API server that does not tell a Secret now has not
 /// changed it, and a collector that is made anew has to read all histories again.
-fn is_still(entry: &Entry, config: &Result<(SourceConfig, String), Trouble>) -> bool {
+fn is_still(entry: &Entry, config: &Result<(SourceConfig, Seen), Trouble>) -> bool {
     let untold = matches!(config, Err(trouble) if trouble.reason == UNTOLD);
     untold && entry.made.is_ok()
 }
 
 fn build(config: SourceConfig) -> Result<Made, Trouble> {
-    let invalid = |message: String| trouble("SourceInvalid", message);
-    let collector = Collector::new(config).map_err(|error| invalid(error.to_string()))?;
-    let probe = collector
-        .watch(PROBE)
-        .map_err(|error| invalid(error.to_string()))?;
+    let collector = Collector::new(config).map_err(|error| invalid(&error))?;
+    let probe = collector.watch(PROBE).map_err(|error| invalid(&error))?;
     Ok(Made { collector, probe })
+}
+
+/// Credentials that are rotated cost no history.
+fn renew(made: Arc<Made>, config: SourceConfig) -> Result<Arc<Made>, Trouble> {
+    let renewed = made.collector.renew(config.auth, config.tls);
+    renewed.map_err(|error| invalid(&error))?;
+    Ok(made)
+}
+
+fn invalid(error: &dyn std::error::Error) -> Trouble {
+    trouble("SourceInvalid", error.to_string())
 }
 
 /// Secrets of one namespace; what was read, as digests.

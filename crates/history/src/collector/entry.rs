@@ -92,6 +92,17 @@ impl Entry {
         }
     }
 
+    /// What it failed for may be over: it is asked for without waiting.
+    pub(super) fn try_again(&mut self, now: Instant) {
+        if self.failures > 0 {
+            self.live_due = now;
+        }
+        if self.bin_failures > 0 {
+            self.refresh_due = now;
+            self.backfill_due = now;
+        }
+    }
+
     /// Whether it is to be asked for by itself.
     pub(super) fn alone(&self, now: Instant) -> bool {
         self.failures > 0 || self.alone_until.is_some_and(|until| until > now)

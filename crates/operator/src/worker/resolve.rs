@@ -6,8 +6,9 @@ use foreshard_api::condition::{Finding, kind};
 use foreshard_api::v1alpha1::{ModuleRef, PolicyBinding};
 use foreshard_api::validated::ValidatedPolicy;
 use foreshard_history::collector::{State, Watch};
+use foreshard_policy::Module;
 
-use crate::modules::{DEFAULT, Found};
+use crate::modules::{DEFAULT, Found, Trouble};
 use crate::part::KIND;
 use crate::policies::Bound;
 use crate::shared::Shared;
@@ -33,6 +34,8 @@ pub(super) struct Resolved {
     pub(super) bound: Option<Bound>,
     /// What `bound` was made of.
     made_of: Vec<(String, String, String)>,
+    /// The modules in it.
+    held: Vec<Arc<Module>>,
 }
 
 impl Resolved {
@@ -43,22 +46,21 @@ impl Resolved {
         namespace: &str,
         policy: &ValidatedPolicy,
     ) {
-        let mut old = std::mem::take(&mut self.signals).into_iter();
+        // Wherever it stands in the list, an equal query goes on; what is gone is let go at the end.
+        let mut old: Vec<_> = std::mem::take(&mut self.signals)
+            .into_iter()
+            .map(Result::ok)
+            .collect();
         for signal in &policy.signals {
-            let before = old.next().and_then(Result::ok);
             let found = shared.sources.find(namespace, &signal.source).await;
             let watched = match found {
                 Err(trouble) => Err((
                     trouble.reason,
                     format!("signal {}: {}", signal.name, trouble.message),
                 )),
-                Ok(made) => match before {
-                    Some(before)
-                        if Arc::ptr_eq(&before.made, &made) && before.query == signal.query =>
-                    {
-                        Ok(before)
-                    }
-                    _ => watch(made, &signal.query)
+                Ok(made) => match take(&mut old, &made, &signal.query) {
+                    Some(before) => Ok(before),
+                    None => watch(made, &signal.query)
                         .map_err(|why| ("QueryInvalid", format!("signal {}: {why}", signal.name))),
                 },
             };
@@ -88,7 +90,16 @@ impl Resolved {
                     troubles.extend(module.but.clone());
                     found.push((module, binding));
                 }
-                Err(trouble) => troubles.push(trouble),
+                Err(trouble) => match self.pinned(&binding.module_ref) {
+                    Some(module) => {
+                        troubles.push(Trouble {
+                            message: format!("{}; the latter goes on deciding", trouble.message),
+                            ..trouble
+                        });
+                        found.push((Found { module, but: None }, binding));
+                    }
+                    None => troubles.push(trouble),
+                },
             }
         }
         let config = |binding: &PolicyBinding| {
@@ -106,10 +117,11 @@ impl Resolved {
             .collect();
         if self.bound.is_none() || self.made_of != made_of {
             let modules: Vec<_> = found.into_iter().map(|(found, _)| found.module).collect();
-            match bind(shared, modules, made_of.clone()).await {
+            match bind(shared, modules.clone(), made_of.clone()).await {
                 Ok(bound) => {
                     self.bound = Some(bound);
                     self.made_of = made_of;
+                    self.held = modules;
                 }
                 // Those that were bound before go on deciding.
                 Err(why) => return Finding::no(kind::POLICY_ACCEPTED, "ConfigRefused", why),
@@ -145,6 +157,13 @@ impl Resolved {
         )
     }
 
+    /// The module of a digest that a policy names and that has been replaced since it was loaded.
+    fn pinned(&self, wanted: &ModuleRef) -> Option<Arc<Module>> {
+        let digest = wanted.digest.as_deref()?;
+        let mut held = self.held.iter();
+        held.find(|module| module.digest() == digest).cloned()
+    }
+
     /// Why signals give nothing, if so: the first of them.
     pub(super) fn trouble(
         &self,
@@ -175,6 +194,13 @@ impl Resolved {
     }
 }
 
+/// Takes out whoever watches this query of this source.
+fn take(old: &mut [Option<Watched>], made: &Arc<Made>, query: &str) -> Option<Watched> {
+    let is_it = |it: &Watched| Arc::ptr_eq(&it.made, made) && it.query == query;
+    let found = old.iter_mut().find(|it| it.as_ref().is_some_and(is_it));
+    found.and_then(Option::take)
+}
+
 fn watch(made: Arc<Made>, query: &str) -> Result<Watched, String> {
     let watch = made
         .collector
@@ -190,7 +216,7 @@ fn watch(made: Arc<Made>, query: &str) -> Result<Watched, String> {
 /// Configs are asked about off the async threads, and only so many at once.
 async fn bind(
     shared: &Shared,
-    modules: Vec<Arc<foreshard_policy::Module>>,
+    modules: Vec<Arc<Module>>,
     made_of: Vec<(String, String, String)>,
 ) -> Result<Bound, String> {
     let permit = Arc::clone(&shared.evaluations).acquire_owned().await;

@@ -84,6 +84,38 @@ fn a_module_decides_until_something_better_comes() {
 }
 
 #[test]
+fn a_module_that_is_pinned_goes_on_when_its_object_has_other_bytes() {
+    let Some(stage) = Stage::new("modules-pinned") else {
+        return;
+    };
+    let component = foreshard_builtin::component("target-tracking").unwrap();
+    let digest = foreshard_api::sha256(component);
+    push(&stage, "spring", component, &digest);
+    accepted(&stage, "spring", "True", "Accepted");
+    stage.deployment("web", 3);
+    let mut policy = crate::stage::policy("web", "vector(900)", "Auto");
+    policy["spec"]["policies"] =
+        json!([{"name": "mine", "moduleRef": {"name": "spring", "digest": digest}, "config": {}}]);
+    stage.create(GROUP, "scalingpolicies", &policy);
+    stage.expect_replicas("web", 9);
+    let other = hostile();
+    push(&stage, "other", &other, &foreshard_api::sha256(&other));
+    let replaced = json!({"spec": {
+        "digest": foreshard_api::sha256(&other), "source": {"uploaded": {"configMapName": "other"}}
+    }});
+    stage
+        .patch(GROUP, "policymodules", "spring", &replaced)
+        .unwrap();
+    let message = stage.expect("web", "PolicyAccepted", "False", "DigestMismatch");
+    assert!(message.contains("the latter goes on deciding"), "{message}");
+    // By the floor alone it would be 12, as 90 percent of what 11.7 replicas can do.
+    stage.patch(GROUP, "scalingpolicies", "web", &json!({"spec": {"signals": [{
+        "name": "demand", "query": "vector(1500)", "sourceRef": {"name": "main"}, "targetAverageValue": "100"
+    }]}})).unwrap();
+    stage.expect_replicas("web", 15);
+}
+
+#[test]
 fn a_config_that_its_module_refuses_is_told() {
     let Some(stage) = Stage::new("modules-config") else {
         return;

@@ -21,6 +21,8 @@ pub(crate) struct Way {
     pub(crate) ahead_seconds: i64,
     /// No range is answered as long as this is set.
     pub(crate) holds_ranges: bool,
+    /// Who does not show this one is refused.
+    pub(crate) token: Option<&'static str>,
 }
 
 /// A range that was answered, in Unix seconds.
@@ -149,6 +151,12 @@ async fn pass(State(mut inside): State<Inside>, request: Request<Body>) -> (Stat
         inside.seen.lock().unwrap().held -= 1;
     }
     let way = *inside.way.borrow();
+    let shown = request.headers().get("authorization");
+    if let Some(token) = way.token
+        && shown.is_none_or(|shown| *shown != format!("Bearer {token}"))
+    {
+        return (StatusCode::UNAUTHORIZED, "who are you?".to_owned());
+    }
     tokio::time::sleep(way.delay).await;
     let (asked, range) = in_its_time(&path, way.ahead_seconds);
     let server = inside.server.clone();

@@ -159,7 +159,7 @@ fn a_restart_in_the_midst_of_a_backfill_begins_nothing_anew() {
 }
 
 #[test]
-fn a_secret_that_cannot_be_read_for_a_while_costs_no_history() {
+fn a_secret_that_cannot_be_read_for_a_while_or_is_rotated_costs_no_history() {
     let (Some(mut stage), Some(load)) = (Stage::empty("slow-secret"), Load::new(790)) else {
         return;
     };
@@ -189,6 +189,29 @@ fn a_secret_that_cannot_be_read_for_a_while_costs_no_history() {
     stage.expect_replicas("web", 15);
     stage.expect("web", "MetricsFresh", "True", "Fresh");
     faults.set(Fault::None);
+    load.relay.set(Way {
+        token: Some("def"),
+        ..Way::default()
+    });
+    let message = stage.expect("web", "MetricsFresh", "False", "QueryFailed");
+    assert!(message.contains("refused our credentials"), "{message}");
+    let rotated = json!({"stringData": {"token": "def"}});
+    stage.patch("api/v1", "secrets", "token", &rotated).unwrap();
+    stage.expect("web", "MetricsFresh", "True", "Fresh");
+    // The same query elsewhere in the list is the same signal.
+    let mut spec = policy("web", Asks::NoForecast)["spec"].take();
+    let load_again = spec["signals"][0].take();
+    spec["signals"] = json!([
+        {"name": "other", "query": "vector(1)", "sourceRef": {"name": "main"}, "targetAverageValue": "100"},
+        load_again
+    ]);
+    let resigned = json!({"spec": {"signals": spec["signals"]}});
+    stage
+        .patch(GROUP, "scalingpolicies", "web", &resigned)
+        .unwrap();
+    load.set(2000);
+    stage.expect_replicas("web", 20);
+    stage.expect("web", "MetricsFresh", "True", "Fresh");
     let later = load.relay.ranges(LOAD);
     let again = later[read..].iter().find(|range| range.points() > 60);
     assert_eq!(again, None, "history was read again");

@@ -393,3 +393,34 @@ async fn a_sample_of_the_far_future_takes_nothing_away() {
     assert_eq!(values.len(), HISTORY_BINS);
     assert!(values.iter().filter(|value| value.is_nan()).count() <= 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn other_credentials_go_on_where_the_old_ones_were_refused() {
+    let fake = Fake::new(&[(&[("app", "a")], load)]);
+    let collector = fake.collector(|_| {});
+    let watch = collector.watch("sum(x{app=\"a\"})").unwrap();
+    pass(60).await;
+    let history = watch.seen().history;
+    assert!(history.values.iter().all(|bin| bin.is_finite()));
+    fake.judge(|_| Fate::Say(401, "who are you?"));
+    pass(600).await;
+    let State::Failing { fault, .. } = watch.state() else {
+        panic!("{:?}", watch.state());
+    };
+    assert_eq!(fault.kind(), FaultKind::Unauthorized);
+    fake.judge(|_| Fate::Truth);
+    fake.forget();
+    collector.line.send_replace(Arc::new(fake.clone()));
+    pass(1).await;
+    assert_eq!(watch.state(), State::Fresh);
+    // What was seen before is not asked for again.
+    pass(60).await;
+    let oldest = fake
+        .log()
+        .into_iter()
+        .filter_map(|(_, ask)| match ask.when {
+            When::Range { from, .. } => Some(from),
+            When::Now => None,
+        });
+    assert!(oldest.min().unwrap() >= T0 - 120, "{:?}", fake.log());
+}
