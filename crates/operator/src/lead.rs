@@ -2,7 +2,8 @@
 //!
 //! An order begins when the count asked for grows, whoever asked, and is fulfilled when as many are ready. Only growth
 //! counts: taking away is quick and nothing waits for it. An order that is replaced by a larger one goes on as that one;
-//! one that is taken back, or was not fulfilled in [`GIVEN_UP_SECONDS`], teaches nothing but that it was not.
+//! one that is taken back, or was not fulfilled in [`GIVEN_UP_SECONDS`], teaches nothing but that it was not. Nor does
+//! one in whose time the target said that it was stuck: that was an outage and no delay.
 
 use std::collections::VecDeque;
 
@@ -33,6 +34,9 @@ pub(crate) struct Order {
     pub(crate) at: i64,
     /// The count asked for.
     pub(crate) to: u32,
+    /// The target was stuck meanwhile.
+    #[serde(default)]
+    pub(crate) stuck: bool,
 }
 
 impl Lead {
@@ -50,16 +54,27 @@ impl Lead {
             self.open = Some(Order {
                 at: now,
                 to: wanted,
+                stuck: false,
             });
         }
         let order = self.open.filter(|order| ready >= order.to)?;
         self.open = None;
+        if order.stuck {
+            return None;
+        }
         let took = u32::try_from((now - order.at).max(0)).unwrap_or(u32::MAX);
         self.seconds.push_back(took);
         if self.seconds.len() > REMEMBERED {
             self.seconds.pop_front();
         }
         Some(took)
+    }
+
+    /// The target says that it does not get on.
+    pub(crate) fn stuck(&mut self) {
+        if let Some(order) = &mut self.open {
+            order.stuck = true;
+        }
     }
 
     /// The order that is being carried out.
@@ -125,7 +140,7 @@ mod tests {
         lead.see(0, 2, 2);
         lead.see(10, 4, 2);
         lead.see(20, 6, 4);
-        assert_eq!(lead.open(), Some(Order { at: 10, to: 6 }));
+        assert_eq!(lead.open().map(|it| (it.at, it.to)), Some((10, 6)));
         assert_eq!(lead.see(40, 6, 6), Some(30));
         lead.see(50, 9, 6);
         assert_eq!(lead.see(60, 6, 6), None);
@@ -133,6 +148,18 @@ mod tests {
         // The first sight of a target is no order.
         assert_eq!(Lead::default().see(0, 5, 1), None);
         assert_eq!(Lead::default().open(), None);
+    }
+
+    #[test]
+    fn an_outage_is_no_delay() {
+        let mut lead = Lead::default();
+        lead.see(0, 1, 1);
+        lead.stuck();
+        fulfilled(&mut lead, 10, 2, 30);
+        lead.see(100, 3, 2);
+        lead.stuck();
+        assert_eq!(lead.see(9_000, 3, 3), None);
+        assert_eq!((lead.open(), lead.time(60).observations), (None, 1));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use foreshard_controller::error::{chain, refusal};
 
-/// How long a kind that is not there is believed to be not there.
+/// How long a kind that is not there, or cannot be scaled, is believed to be so: definitions are mended.
 const UNKNOWN_KIND: Duration = Duration::from_secs(30);
 /// Kinds whose count is where everybody knows, and that tell how many are ready.
 const WELL_KNOWN: [&str; 3] = ["Deployment", "StatefulSet", "ReplicaSet"];
@@ -84,7 +84,7 @@ impl TargetError {
 #[derive(Clone, Debug)]
 enum Kind {
     Scalable(ApiResource),
-    NoScale,
+    NoScale(Instant),
     Unknown(Instant),
 }
 
@@ -193,7 +193,11 @@ impl Targets {
         let key = (target.api_version.clone(), target.kind.clone());
         let known = self.kinds().get(&key).cloned();
         let kind = match known {
-            Some(Kind::Unknown(since)) if since.elapsed() >= UNKNOWN_KIND => None,
+            Some(Kind::Unknown(since) | Kind::NoScale(since))
+                if since.elapsed() >= UNKNOWN_KIND =>
+            {
+                None
+            }
             other => other,
         };
         let kind = match kind {
@@ -206,7 +210,7 @@ impl Targets {
         };
         match kind {
             Kind::Scalable(resource) => Ok(resource),
-            Kind::NoScale => Err(TargetError::NoScale(target.show())),
+            Kind::NoScale(_) => Err(TargetError::NoScale(target.show())),
             Kind::Unknown(_) => Err(TargetError::UnknownKind {
                 api_version: target.api_version.clone(),
                 kind: target.kind.clone(),
@@ -244,7 +248,7 @@ impl Targets {
         };
         let scale = format!("{}/scale", own.name);
         if !list.resources.iter().any(|it| it.name == scale) {
-            return Ok(Kind::NoScale);
+            return Ok(Kind::NoScale(Instant::now()));
         }
         let kind = GroupVersionKind::gvk(group, version, &target.kind);
         Ok(Kind::Scalable(ApiResource::from_gvk_with_plural(

@@ -50,6 +50,8 @@ const UNANSWERED_MAX: Duration = Duration::from_secs(60);
 const UNANSWERED_TOLD: u32 = 3;
 /// Share by which waits differ, so that a thousand policies do not wake together.
 const JITTER: f64 = 0.1;
+/// A load so many times what was decided on is looked at before its time.
+const RISEN: f64 = 1.01;
 
 /// Follows one policy until `stop`.
 pub(crate) struct Worker {
@@ -255,6 +257,9 @@ impl Worker {
         seen: &Seen,
         now: i64,
     ) {
+        if seen.stuck.is_some() {
+            self.memory.lead.stuck();
+        }
         if let Some(took) = self.memory.lead.see(now, seen.wanted, seen.ready) {
             tracing::info!(
                 namespace = self.key.0,
@@ -372,16 +377,28 @@ impl Worker {
                             .ok()
                             .and_then(|watched| watched.watch.latest());
                         let counted = f64::from(replicas.wanted.max(1));
-                        // What HPA's tolerance calls too much, or what is above the limit that no plan exceeds.
-                        sample.is_some_and(|sample| {
-                            sample.value > counted * signal.target_average_value * 1.1
-                                || sample.value > counted * signal.capacity * policy.max_utilization
-                        })
+                        // What HPA's tolerance calls too much, or what is above the limit that no plan exceeds; what
+                        // was decided on already is no news.
+                        let much = (counted * signal.target_average_value * 1.1)
+                            .min(counted * signal.capacity * policy.max_utilization)
+                            .max(self.decided_on(&signal.name) * RISEN);
+                        sample.is_some_and(|sample| sample.value > much)
                     });
             if more && replicas.wanted < replicas.max {
                 return;
             }
         }
+    }
+
+    /// The load of a signal that the newest decision saw; 0: none.
+    fn decided_on(&self, signal: &str) -> f64 {
+        let parts = self
+            .outcome
+            .iter()
+            .flat_map(|it| &it.record.explanation.parts);
+        let mut inputs = parts.flat_map(|part| &part.inputs);
+        let input = inputs.find(|input| input.signal == signal);
+        input.and_then(|input| input.seen).unwrap_or(0.0)
     }
 
     /// Whether the newest decision had to do with data that is not ok.
