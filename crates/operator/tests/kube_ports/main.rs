@@ -9,4 +9,5 @@
 mod access;
 mod cluster;
 mod modules;
+mod narrowed;
 mod orders;
