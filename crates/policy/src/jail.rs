@@ -1,10 +1,13 @@
 //! Compiles what nobody trusts in a process of its own, under limits: a few hundred kilobytes can keep a compiler busy
 //! for minutes.
 
+mod room;
+
 use std::{
     ffi::OsString,
     io::{Read, Write},
-    path::PathBuf,
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitCode, ExitStatus, Stdio},
     sync::{Condvar, Mutex, PoisonError, mpsc},
     thread,
@@ -24,12 +27,14 @@ pub const ARGUMENT: &str = "__compile-policy";
 
 const COMPILE_FAILED: u8 = 10;
 const NO_LIMITS: u8 = 11;
+/// SIGABRT.
+const ABORTED: i32 = 6;
 const MESSAGE_BYTES_MAX: u64 = 4096;
 
 /// Children at one time, of one thread each: compilers alone never take all of the two processors that a pod of the
-/// operator has, whoever uploads how much. More wait.
+/// operator has, whoever uploads how much. Only one of them may take the memory of an interpreter. More wait.
 static PLACES: Places = Places {
-    free: Mutex::new(2),
+    free: Mutex::new(Free { all: 2, large: 1 }),
     left: Condvar::new(),
 };
 
@@ -69,18 +74,59 @@ pub(crate) fn compile(
                 reason: format!("{error:#}"),
             }),
         Compiler::Jail(program) => {
-            let _place = PLACES.take();
-            let child = start(program, tier).map_err(|error| Refusal::Unavailable {
-                reason: format!("start {}: {error}", program.display()),
-            })?;
-            converse(child, component, limits.of(tier))
+            let _place = PLACES.take(tier);
+            let space = Space::of(tier, limits, room::left(Path::new(room::CGROUP)));
+            if space.bytes < room::LEAST_BYTES {
+                return Err(space.too_small());
+            }
+            let child =
+                start(program, tier, space.bytes).map_err(|error| Refusal::Unavailable {
+                    reason: format!("start {}: {error}", program.display()),
+                })?;
+            converse(child, component, limits.of(tier), space)
         }
     }
 }
 
-fn start(program: &PathBuf, tier: Tier) -> std::io::Result<Child> {
+/// The address space of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Space {
+    bytes: u64,
+    /// The tier would give more than this container has.
+    is_cut: bool,
+}
+
+impl Space {
+    /// Beside the one interpreter there is always place for a standard component.
+    fn of(tier: Tier, limits: &Limits, left: Option<u64>) -> Self {
+        let wanted = limits.of(tier).compile_address_space_bytes;
+        let others = match tier {
+            Tier::Standard => 0,
+            Tier::Interpreter => limits.standard.compile_address_space_bytes,
+        };
+        let left = left.map_or(wanted, |left| left.saturating_sub(others));
+        Self {
+            bytes: wanted.min(left),
+            is_cut: left < wanted,
+        }
+    }
+
+    fn too_small(self) -> Refusal {
+        let reason = format!(
+            "the memory limit of this container leaves {} MiB for compiling, which is too little: raise it \
+             (resources.limits.memory)",
+            self.bytes >> 20
+        );
+        Refusal::Unavailable { reason }
+    }
+}
+
+fn start(program: &PathBuf, tier: Tier, address_space_bytes: u64) -> std::io::Result<Child> {
     let mut command = Command::new(program);
-    command.arg(ARGUMENT).arg(tier.to_string());
+    command
+        .arg(ARGUMENT)
+        .arg(tier.to_string())
+        .arg(address_space_bytes.to_string());
     // Nothing of the server's environment, and little address space for a thread that only compiles.
     command
         .env_clear()
@@ -96,28 +142,46 @@ fn start(program: &PathBuf, tier: Tier) -> std::io::Result<Child> {
 
 /// So many at one time.
 struct Places {
-    free: Mutex<usize>,
+    free: Mutex<Free>,
     left: Condvar,
 }
 
+struct Free {
+    all: usize,
+    /// Of these for interpreters.
+    large: usize,
+}
+
 /// A place that is taken.
-struct Place<'a>(&'a Places);
+struct Place<'a> {
+    places: &'a Places,
+    large: usize,
+}
 
 impl Places {
     /// Waits for a place. No section under the lock can panic.
-    fn take(&self) -> Place<'_> {
+    fn take(&self, tier: Tier) -> Place<'_> {
+        let large = usize::from(tier == Tier::Interpreter);
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.left.wait_while(free, |free| *free == 0);
-        *waited.unwrap_or_else(PoisonError::into_inner) -= 1;
-        Place(self)
+        let is_full = |free: &mut Free| free.all == 0 || free.large < large;
+        let waited = self.left.wait_while(free, is_full);
+        let mut free = waited.unwrap_or_else(PoisonError::into_inner);
+        free.all -= 1;
+        free.large -= large;
+        Place {
+            places: self,
+            large,
+        }
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let free = self.0.free.lock();
-        *free.unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.left.notify_one();
+        let free = self.places.free.lock();
+        let mut free = free.unwrap_or_else(PoisonError::into_inner);
+        free.all += 1;
+        free.large += self.large;
+        self.places.left.notify_all();
     }
 }
 
@@ -132,7 +196,12 @@ impl Drop for Reaped {
     }
 }
 
-fn converse(mut child: Child, component: &[u8], limits: &TierLimits) -> Result<Vec<u8>, Refusal> {
+fn converse(
+    mut child: Child,
+    component: &[u8],
+    limits: &TierLimits,
+    space: Space,
+) -> Result<Vec<u8>, Refusal> {
     let unavailable = |what: &str| Refusal::Unavailable {
         reason: format!("the compiling process has no {what}"),
     };
@@ -170,7 +239,7 @@ fn converse(mut child: Child, component: &[u8], limits: &TierLimits) -> Result<V
         let status = child.0.wait().map_err(|error| Refusal::Unavailable {
             reason: error.to_string(),
         })?;
-        judge(status, artifact, &message, limits)
+        judge(status, artifact, &message, (limits, space))
     })
 }
 
@@ -185,7 +254,7 @@ fn judge(
     status: ExitStatus,
     artifact: Vec<u8>,
     message: &[u8],
-    limits: &TierLimits,
+    (limits, space): (&TierLimits, Space),
 ) -> Result<Vec<u8>, Refusal> {
     let message = String::from_utf8_lossy(message).trim().to_owned();
     match status.code() {
@@ -197,12 +266,14 @@ fn judge(
             let reason = format!("the compiling process ended with {code}: {message}");
             Err(Refusal::Unavailable { reason })
         }
-        // Killed: by the limit on processor time (SIGXCPU, then SIGKILL), or aborted because it got no memory.
+        // Aborted because it got no memory, which is not the component's fault where the tier would give more.
+        None if status.signal() == Some(ABORTED) && space.is_cut => Err(space.too_small()),
+        // Or killed by the limit on processor time (SIGXCPU, then SIGKILL).
         None => {
             let reason = format!(
                 "it took more than {} s of processor time or {} MiB of memory",
                 limits.compile_cpu_seconds,
-                limits.compile_address_space_bytes >> 20
+                space.bytes >> 20
             );
             Err(Refusal::CompileLimit { reason })
         }
@@ -217,7 +288,7 @@ pub fn is_child(first_argument: Option<OsString>) -> bool {
 
 /// Compiles the component on standard input to standard output, after putting this process under limits.
 ///
-/// The second argument of the program is the tier.
+/// The second argument of the program is the tier, the third the address space in bytes.
 #[must_use]
 pub fn child_main() -> ExitCode {
     let tier = match std::env::args().nth(2).as_deref() {
@@ -225,7 +296,11 @@ pub fn child_main() -> ExitCode {
         _ => Tier::Standard,
     };
     let limits = Limits::default();
-    if let Err(error) = confine(limits.of(tier)) {
+    let most = limits.of(tier).compile_address_space_bytes;
+    let asked = std::env::args().nth(3);
+    let asked = asked.and_then(|bytes| bytes.parse().ok());
+    let space: u64 = asked.unwrap_or(most).min(most);
+    if let Err(error) = confine(limits.of(tier), space) {
         eprintln!("limits can't be set: {error}");
         return ExitCode::from(NO_LIMITS);
     }
@@ -244,15 +319,11 @@ pub fn child_main() -> ExitCode {
     }
 }
 
-fn confine(limits: &TierLimits) -> std::io::Result<()> {
+fn confine(limits: &TierLimits, space: u64) -> std::io::Result<()> {
     rustix::process::nice(NICENESS)?;
     let cpu = limits.compile_cpu_seconds;
     setrlimit(Resource::CPU, cpu, cpu + 1)?;
-    setrlimit(
-        Resource::AS,
-        limits.compile_address_space_bytes,
-        limits.compile_address_space_bytes,
-    )?;
+    setrlimit(Resource::AS, space, space)?;
     setrlimit(Resource::CORE, 0, 0)?;
     setrlimit(Resource::FSIZE, 0, 0)?;
     setrlimit(Resource::NOFILE, 16, 16)
@@ -264,4 +335,22 @@ fn run(limits: &Limits) -> wasmtime::Result<()> {
     let artifact = engine::compiling(limits)?.precompile_component(&component)?;
     std::io::stdout().lock().write_all(&artifact)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_leaves_room_for_a_small_one_beside_a_large_one() {
+        let limits = Limits::default();
+        let mib = |space: Space| (space.bytes >> 20, space.is_cut);
+        let of = |tier, left: Option<u64>| mib(Space::of(tier, &limits, left.map(|it| it << 20)));
+        assert_eq!(of(Tier::Standard, None), (512, false));
+        assert_eq!(of(Tier::Interpreter, None), (1024, false));
+        assert_eq!(of(Tier::Standard, Some(1100)), (512, false));
+        assert_eq!(of(Tier::Interpreter, Some(1100)), (588, true));
+        assert_eq!(of(Tier::Interpreter, Some(300)), (0, true));
+        assert_eq!(of(Tier::Standard, Some(300)), (300, true));
+    }
 }

@@ -145,7 +145,7 @@ impl Default for Limits {
                 table_elements: 10_000,
                 compile_cpu_seconds: 5,
                 compile_wall_seconds: 15,
-                compile_address_space_bytes: 2048 * MIB,
+                compile_address_space_bytes: 512 * MIB,
                 artifact_bytes: 32 * MIB,
             },
             interpreter: TierLimits {
@@ -160,7 +160,7 @@ impl Default for Limits {
                 table_elements: 100_000,
                 compile_cpu_seconds: 60,
                 compile_wall_seconds: 120,
-                compile_address_space_bytes: 4096 * MIB,
+                compile_address_space_bytes: 1024 * MIB,
                 artifact_bytes: 128 * MIB,
             },
             call: CallLimits {

@@ -1,0 +1,57 @@
+//! How much memory a compiling process may take where a container limits all of its processes together.
+//!
+//! A kernel that runs into such a limit ends the whole container. Each child is therefore kept below what is left.
+
+use std::{fs, path::Path};
+
+const MIB: u64 = 1 << 20;
+
+/// Where a container sees its own limits (cgroup v2, which Kubernetes 1.35 and newer demand).
+pub(super) const CGROUP: &str = "/sys/fs/cgroup";
+
+/// What this process may grow by meanwhile.
+const KEPT_BYTES: u64 = 64 * MIB;
+
+/// The least that a small component is compiled in: most of it is address space that is never touched.
+pub(super) const LEAST_BYTES: u64 = 256 * MIB;
+
+/// Bytes that are left below the limit in this folder; `None`: there is none.
+pub(super) fn left(cgroup: &Path) -> Option<u64> {
+    let number = |name: &str| -> Option<u64> {
+        let text = fs::read_to_string(cgroup.join(name)).ok()?;
+        text.trim().parse().ok()
+    };
+    // Without a limit it says `max`.
+    let limit = number("memory.max")?;
+    let used = number("memory.current")?;
+    let stat = fs::read_to_string(cgroup.join("memory.stat")).ok()?;
+    // Files that nobody looked at for a while go before anybody is killed.
+    let idle = stat
+        .lines()
+        .find_map(|line| line.strip_prefix("inactive_file "))
+        .and_then(|bytes| bytes.trim().parse().ok())
+        .unwrap_or(0);
+    let used = used.saturating_sub(idle) + KEPT_BYTES;
+    Some(limit.saturating_sub(used))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_counts_without_idle_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        assert_eq!(left(folder.path()), None, "no cgroup at all");
+        write("memory.max", "max\n");
+        write("memory.current", "419430400\n");
+        write("memory.stat", "anon 1\ninactive_file 104857600\nfile 3\n");
+        assert_eq!(left(folder.path()), None, "no limit");
+        write("memory.max", "1073741824\n");
+        // 1024 - (400 - 100) - 64
+        assert_eq!(left(folder.path()), Some(660 * MIB));
+        write("memory.max", "209715200\n");
+        assert_eq!(left(folder.path()), Some(0));
+    }
+}
