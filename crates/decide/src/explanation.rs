@@ -164,7 +164,7 @@ pub enum Guard {
     Freeze,
     /// Data that is not ok never shrinks anything.
     Freshness,
-    /// Between the part's minimum and maximum.
+    /// Between the part's minimum and maximum. It is asked before those that go by what there is, and once more last.
     Bounds,
 }
 

@@ -43,17 +43,19 @@ pub(crate) struct Case<'a> {
 type Objection = Option<(u32, String)>;
 type Rule = fn(&mut Case<'_>, u32) -> Objection;
 
-/// In the order of [`Guard`].
-const RULES: [(Guard, Rule); 9] = [
+/// In the order of [`Guard`], and the bounds once before: a count that is above the maximum already, because somebody
+/// scaled it or lowered the maximum, is taken away as carefully as any other.
+const RULES: [(Guard, Rule); 10] = [
     (Guard::Demotion, demotion::check),
     (Guard::Floor, floor::check),
     (Guard::Budget, budget::check),
     (Guard::Stabilization, stabilization::check),
+    (Guard::Bounds, bounds::of_what_is_asked),
     (Guard::Cooldown, cooldown::check),
     (Guard::StepLimit, step_limit::check),
     (Guard::Freeze, freeze::check),
     (Guard::Freshness, freshness::check),
-    (Guard::Bounds, bounds::check),
+    (Guard::Bounds, bounds::of_what_is_left),
 ];
 
 /// Lets every guard look at `count` in turn, and lists those that changed it.

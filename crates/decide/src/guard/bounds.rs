@@ -2,8 +2,18 @@
 
 use super::{Case, Objection};
 
-pub(super) fn check(case: &mut Case<'_>, count: u32) -> Objection {
-    let (min, max) = (case.replicas.min, case.replicas.max);
+/// Nothing beyond the bounds is wanted.
+pub(super) fn of_what_is_asked(case: &mut Case<'_>, count: u32) -> Objection {
+    within(case.replicas.min, case.replicas.max, count)
+}
+
+/// Nothing beyond the bounds comes of it; what is above the maximum already stays as long as a guard holds it there.
+pub(super) fn of_what_is_left(case: &mut Case<'_>, count: u32) -> Objection {
+    let most = case.replicas.max.max(case.replicas.wanted);
+    within(case.replicas.min, most, count)
+}
+
+fn within(min: u32, max: u32, count: u32) -> Objection {
     let to = count.min(max).max(min);
     (to != count).then(|| {
         let reason = if to < count {
