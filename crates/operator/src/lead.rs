@@ -1,8 +1,8 @@
 //! How long orders take on one target, learned from what happened.
 //!
 //! An order begins when the count asked for grows, whoever asked, and is fulfilled when as many are ready. Only growth
-//! counts: taking away is quick and nothing waits for it. An order that is replaced by a larger one goes on as that one;
-//! one that is taken back, or was not fulfilled in [`GIVEN_UP_SECONDS`], teaches nothing but that it was not. Nor does
+//! counts: taking away is quick and nothing waits for it. While the count goes on growing, each step is an order of its
+//! own. One that is taken back, or was not fulfilled in [`GIVEN_UP_SECONDS`], teaches nothing but that it was not. Nor does
 //! one in whose time the target said that it was stuck: that was an outage and no delay.
 
 use std::collections::VecDeque;
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// Orders that are remembered.
 const REMEMBERED: usize = 64;
+/// Orders that are followed at the same time; of more, the newest are followed as one.
+const OPEN_MAX: usize = 32;
 /// Fewest orders that are believed more than the configured lead time.
 const BELIEVED: usize = 3;
 /// An order older than this was not fulfilled.
@@ -22,7 +24,9 @@ pub(crate) const GIVEN_UP_SECONDS: i64 = 6 * 3600;
 pub(crate) struct Lead {
     /// Seconds of fulfilled orders, oldest first.
     seconds: VecDeque<u32>,
-    open: Option<Order>,
+    /// Those that are not fulfilled yet, oldest and smallest first.
+    #[serde(default)]
+    orders: VecDeque<Order>,
     /// The newest count asked for.
     wanted: Option<u32>,
 }
@@ -37,50 +41,77 @@ pub(crate) struct Order {
     /// The target was stuck meanwhile.
     #[serde(default)]
     pub(crate) stuck: bool,
+    /// It was told that it is late.
+    #[serde(default)]
+    told: bool,
 }
 
 impl Lead {
-    /// Takes in what is seen at `now`; answers the seconds of an order that was just fulfilled.
+    /// Takes in what is seen at `now`; answers the seconds of the newest order that was just fulfilled.
     pub(crate) fn see(&mut self, now: i64, wanted: u32, ready: u32) -> Option<u32> {
         let before = self.wanted.replace(wanted);
-        if let Some(order) = &mut self.open {
-            if wanted < order.to || now - order.at > GIVEN_UP_SECONDS {
-                self.open = None;
-            } else {
-                order.to = wanted;
+        self.orders
+            .retain(|order| order.to <= wanted && now - order.at <= GIVEN_UP_SECONDS);
+        if before.is_some_and(|before| wanted > before) && ready < wanted {
+            self.ordered(now, wanted);
+        }
+        let mut newest = None;
+        while let Some(order) = self.orders.front().copied()
+            && ready >= order.to
+        {
+            self.orders.pop_front();
+            if !order.stuck {
+                newest = Some(self.fulfilled(now - order.at));
             }
         }
-        if self.open.is_none() && before.is_some_and(|before| wanted > before) && ready < wanted {
-            self.open = Some(Order {
-                at: now,
-                to: wanted,
-                stuck: false,
-            });
+        newest
+    }
+
+    fn ordered(&mut self, at: i64, to: u32) {
+        if self.orders.len() >= OPEN_MAX
+            && let Some(last) = self.orders.back_mut()
+        {
+            last.to = to;
+            return;
         }
-        let order = self.open.filter(|order| ready >= order.to)?;
-        self.open = None;
-        if order.stuck {
-            return None;
-        }
-        let took = u32::try_from((now - order.at).max(0)).unwrap_or(u32::MAX);
+        self.orders.push_back(Order {
+            at,
+            to,
+            stuck: false,
+            told: false,
+        });
+    }
+
+    fn fulfilled(&mut self, seconds: i64) -> u32 {
+        let took = u32::try_from(seconds.max(0)).unwrap_or(u32::MAX);
         self.seconds.push_back(took);
         if self.seconds.len() > REMEMBERED {
             self.seconds.pop_front();
         }
-        Some(took)
+        took
     }
 
     /// The target says that it does not get on.
     pub(crate) fn stuck(&mut self) {
-        if let Some(order) = &mut self.open {
+        for order in &mut self.orders {
             order.stuck = true;
         }
     }
 
-    /// The order that is being carried out.
+    /// The oldest order that is being carried out.
     #[must_use]
     pub(crate) fn open(&self) -> Option<Order> {
-        self.open
+        self.orders.front().copied()
+    }
+
+    /// The oldest order, if it is open for longer than so many seconds; each one once.
+    pub(crate) fn late(&mut self, now: i64, seconds: f64) -> Option<Order> {
+        let order = self.orders.front_mut()?;
+        if order.told || (now - order.at) as f64 <= seconds {
+            return None;
+        }
+        order.told = true;
+        Some(*order)
     }
 
     /// The distribution; `assumed` seconds until enough was observed.
@@ -135,19 +166,46 @@ mod tests {
     }
 
     #[test]
-    fn an_order_that_grows_goes_on_and_one_taken_back_teaches_nothing() {
+    fn each_step_of_a_ramp_is_an_order_and_one_taken_back_teaches_nothing() {
         let mut lead = Lead::default();
         lead.see(0, 2, 2);
-        lead.see(10, 4, 2);
-        lead.see(20, 6, 4);
-        assert_eq!(lead.open().map(|it| (it.at, it.to)), Some((10, 6)));
-        assert_eq!(lead.see(40, 6, 6), Some(30));
-        lead.see(50, 9, 6);
-        assert_eq!(lead.see(60, 6, 6), None);
+        // One more each minute, ready after 90 s.
+        for minute in 1..20 {
+            let now = 60 * minute;
+            let ready = 2 + u32::try_from((minute - 2).max(0)).unwrap();
+            let took = lead.see(now, 2 + minute as u32, ready);
+            assert_eq!(took, (minute > 2).then_some(120), "{minute}");
+        }
+        let time = lead.time(60);
+        assert_eq!((time.p50, time.p99), (120.0, 120.0));
+        lead.see(1200, 40, 21);
+        assert_eq!(lead.see(1260, 21, 21), None);
         assert_eq!(lead.open(), None);
         // The first sight of a target is no order.
         assert_eq!(Lead::default().see(0, 5, 1), None);
         assert_eq!(Lead::default().open(), None);
+    }
+
+    #[test]
+    fn a_late_order_is_told_once() {
+        let mut lead = Lead::default();
+        lead.see(0, 2, 2);
+        lead.see(10, 3, 2);
+        lead.see(400, 4, 2);
+        assert_eq!(lead.late(600, 600.0), None);
+        assert_eq!(lead.late(620, 600.0).map(|it| it.to), Some(3));
+        assert_eq!(lead.late(9000, 600.0), None);
+    }
+
+    #[test]
+    fn so_many_orders_are_followed_and_no_more() {
+        let mut lead = Lead::default();
+        for wanted in 1..100 {
+            lead.see(i64::from(wanted), wanted, 1);
+        }
+        assert_eq!(lead.orders.len(), OPEN_MAX);
+        lead.see(200, 99, 99);
+        assert_eq!(lead.open(), None);
     }
 
     #[test]

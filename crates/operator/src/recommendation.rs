@@ -22,17 +22,91 @@ pub(crate) struct Ration {
     /// When, oldest first.
     recorded: VecDeque<i64>,
     last: Option<Worth>,
+    /// The name of the newest, and the count that it asks for.
+    named: Option<(String, u32)>,
+    seeded: bool,
 }
 
 /// What makes one decision different from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Worth {
     to: u32,
-    clamps: Vec<&'static str>,
     mode: Mode,
+    /// None: not known, since somebody else recorded it.
+    clamps: Option<Vec<&'static str>>,
+}
+
+impl Worth {
+    fn is_same(&self, other: &Self) -> bool {
+        let unknown = self.clamps.is_none() || other.clamps.is_none();
+        (self.to, self.mode) == (other.to, other.mode) && (unknown || self.clamps == other.clamps)
+    }
+}
+
+/// A recommendation that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    /// When it was issued, in Unix seconds.
+    pub(crate) at: i64,
+    /// The count that it asks for.
+    pub(crate) to: Option<u32>,
+    pub(crate) mode: Mode,
+    pub(crate) name: String,
 }
 
 impl Ration {
+    /// Whether what is there was counted.
+    pub(crate) fn is_seeded(&self) -> bool {
+        self.seeded
+    }
+
+    /// Somebody else records from now on: what is there is to be counted again.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Counts what is there at `now`: of before a restart, or of who led before.
+    pub(crate) fn seed(&mut self, now: i64, known: impl Iterator<Item = Recorded>) {
+        let mut known: Vec<Recorded> = known.filter(|it| it.at <= now).collect();
+        known.sort_by_key(|it| it.at);
+        self.seeded = true;
+        let recent = known.iter().filter(|it| now - it.at < HOUR_SECONDS);
+        self.recorded = recent.map(|it| it.at).collect();
+        let Some(newest) = known.pop() else { return };
+        let Some(to) = newest.to else { return };
+        self.last = Some(Worth {
+            to,
+            mode: newest.mode,
+            clamps: None,
+        });
+        self.named = Some((newest.name, to));
+    }
+
+    /// The name of the newest, now that it is there.
+    pub(crate) fn named(&mut self, name: String) {
+        self.named = self.last.as_ref().map(|last| (name, last.to));
+    }
+
+    /// The name of the newest recommendation.
+    #[must_use]
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.named.as_ref().map(|(name, _)| name.as_str())
+    }
+
+    /// The name of the newest recommendation, if it asks for `to`.
+    #[must_use]
+    pub(crate) fn name_for(&self, to: u32) -> Option<&str> {
+        let (name, asked) = self.named.as_ref()?;
+        (*asked == to).then_some(name.as_str())
+    }
+
+    /// When the next one may be recorded at the earliest, in Unix seconds; none: at once.
+    #[must_use]
+    pub(crate) fn next(&self) -> Option<i64> {
+        let first = self.recorded.front()?;
+        (self.recorded.len() >= PER_HOUR_MAX).then_some(first + HOUR_SECONDS)
+    }
+
     /// Whether this decision is to be recorded at `now`; it is taken to be, if so. A plan that changes nothing is worth
     /// nothing; the same plan is recorded again only once it has expired; six an hour is the most.
     pub(crate) fn take(&mut self, now: i64, part: &PartExplanation, mode: Mode) -> bool {
@@ -49,14 +123,15 @@ impl Ration {
         }
         let worth = Worth {
             to: part.wanted,
-            clamps: part.clamps.iter().map(|clamp| clamp.guard.name()).collect(),
             mode,
+            clamps: Some(part.clamps.iter().map(|clamp| clamp.guard.name()).collect()),
         };
         let fresh = self
             .recorded
             .back()
             .is_some_and(|at| now - at < EXPIRY_SECONDS);
-        if (fresh && self.last.as_ref() == Some(&worth)) || self.recorded.len() >= PER_HOUR_MAX {
+        let same = self.last.as_ref().is_some_and(|last| last.is_same(&worth));
+        if (fresh && same) || self.recorded.len() >= PER_HOUR_MAX {
             return false;
         }
         self.recorded.push_back(now);

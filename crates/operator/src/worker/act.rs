@@ -4,20 +4,23 @@
 //! at once more: the lease, the kill switch, the pauses; and the write itself names the version that was read.
 
 use foreshard_api::condition::{Finding, kind};
-use foreshard_api::v1alpha1::Mode;
+use foreshard_api::time::unix;
+use foreshard_api::v1alpha1::{Mode, ScalingPolicy, ScalingRecommendation};
 use foreshard_decide::contract::Action;
 use kube::ResourceExt as _;
+use kube::api::Api;
 use kube::runtime::events::EventType;
 
 use super::{Pass, Worker};
 use crate::metrics::ActionLabels;
 use crate::part::PART;
 use crate::recommend;
+use crate::recommendation::Recorded;
 use crate::target::{Seen, TargetError};
 use foreshard_controller::call::{Turn, unix_now};
 use foreshard_controller::error::chain;
 
-/// An order that is open for longer than this many times its usual lead time is stuck.
+/// An order that is open for longer than this many times its usual lead time is late.
 const STUCK_LEADS: f64 = 3.0;
 /// And for longer than this.
 const STUCK_SECONDS: f64 = 600.0;
@@ -161,8 +164,18 @@ impl Worker {
             let why = format!("HorizontalPodAutoscaler {other} scales it since now");
             return no("HorizontalPodAutoscalerConflict", &why);
         }
-        let is_same = self.object().is_some_and(|it| {
-            it.metadata.generation == pass.object.metadata.generation
+        // By the API server's own word, as with the kill switch: a watch may hang.
+        let policies: Api<ScalingPolicy> = Api::namespaced(self.shared.client.clone(), namespace);
+        let live = match turn.in_time(policies.get_opt(name)).await {
+            Ok(live) => live,
+            Err(error) => {
+                let why = format!("the policy could not be read: {}", chain(&error));
+                return no("APIServerUnavailable", &why);
+            }
+        };
+        let is_same = live.is_some_and(|it| {
+            it.metadata.uid == pass.object.metadata.uid
+                && it.metadata.generation == pass.object.metadata.generation
                 && !foreshard_api::annotation::is_paused(it.metadata.annotations.as_ref())
         });
         if !is_same {
@@ -237,31 +250,24 @@ impl Worker {
             .max()
     }
 
-    /// An order of ours that is not fulfilled in many times the usual time is a failed action.
+    /// Says once of an order that it is not fulfilled in many times the usual time. Nothing is taken away meanwhile, since
+    /// the part is busy; the load may still need more, so what grows goes on growing.
     async fn watch_rollout(&mut self, pass: &Pass, seen: &Seen) {
-        let Some(order) = self.memory.lead.open() else {
+        let usual = self.memory.lead.time(pass.policy.replicas.lead_seconds).p99;
+        let patience = (STUCK_LEADS * usual).max(STUCK_SECONDS);
+        let Some(order) = self.memory.lead.late(pass.now, patience) else {
             return;
         };
-        let usual = self.memory.lead.time(pass.policy.replicas.lead_seconds).p99;
-        let late = (pass.now - order.at) as f64 > (STUCK_LEADS * usual).max(STUCK_SECONDS);
-        let ours = self
-            .memory
-            .ordered
-            .is_some_and(|(count, _)| count == order.to);
-        if !(late && ours) || self.memory.breaker.open(pass.now).is_some() {
-            return;
-        }
-        let why = format!(
+        let note = format!(
             "{} of {} replicas are ready {} s after the order",
             seen.ready,
             order.to,
             pass.now - order.at
         );
-        if self.memory.breaker.failure(pass.now, &why) {
-            self.shared
-                .tell(&pass.object, EventType::Warning, "CircuitBreakerOpen", why)
-                .await;
-        }
+        let warning = EventType::Warning;
+        self.shared
+            .tell(&pass.object, warning, "RolloutLate", note)
+            .await;
     }
 
     /// Records the decision as an object, if it is worth it.
@@ -270,9 +276,23 @@ impl Worker {
         let Some(part) = outcome.record.explanation.parts.first() else {
             return;
         };
-        if !self.shared.claim.holds()
-            || !self.memory.ration.take(pass.now, part, pass.in_force.mode)
-        {
+        if !self.shared.claim.holds() {
+            // Whoever leads meanwhile records; what they did counts as well.
+            self.memory.ration.forget();
+            return;
+        }
+        if !self.memory.ration.is_seeded() {
+            let all = self
+                .shared
+                .indexes
+                .recommendations
+                .in_namespace(&self.key.0);
+            let own = all.iter().filter(|it| it.spec.policy_name == self.key.1);
+            self.memory
+                .ration
+                .seed(pass.now, own.map(|it| recorded(it)));
+        }
+        if !self.memory.ration.take(pass.now, part, pass.in_force.mode) {
             return;
         }
         let target = &pass.policy.target;
@@ -289,7 +309,7 @@ impl Worker {
             self.memory.ration.give_back();
             return;
         };
-        self.memory.last_recommendation = Some(made.name_any());
+        self.memory.ration.named(made.name_any());
         pass.recommendation = Some(made);
         let (store, key) = (self.shared.store.clone(), self.key.clone());
         let record = std::sync::Arc::clone(&outcome.record);
@@ -297,6 +317,17 @@ impl Worker {
         if let Ok(Err(error)) = keeping.await {
             tracing::warn!(namespace = self.key.0, policy = self.key.1, %error, "decision not kept");
         }
+    }
+}
+
+/// What counts of a recommendation that is there.
+fn recorded(object: &ScalingRecommendation) -> Recorded {
+    let step = object.spec.plan.first();
+    Recorded {
+        at: unix(&object.spec.issued_time),
+        to: step.and_then(|step| u32::try_from(step.to).ok()),
+        mode: object.spec.mode,
+        name: object.name_any(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foreshard_api::condition::{Finding, kind};
-use foreshard_api::time::unix;
+use foreshard_api::time::{self, unix};
 use foreshard_api::v1alpha1::{Mode, ScalingPolicy, ScalingRecommendation};
 use foreshard_decide::{Clamp, Guard, PartExplanation};
 use kube::{Resource as _, ResourceExt as _};
@@ -11,6 +11,7 @@ use kube::{Resource as _, ResourceExt as _};
 use super::act::up_to_date;
 use super::{Pass, Worker};
 use crate::recommend;
+use crate::recommendation::PER_HOUR_MAX;
 use crate::target::Seen;
 
 impl Worker {
@@ -66,11 +67,19 @@ impl Worker {
 
     /// Says who has to approve what.
     fn asks(&self, seen: &Seen, count: u32) -> Finding {
-        let name = self.memory.last_recommendation.clone().unwrap_or_default();
-        let message = format!(
-            "{} to {count} replicas waits until somebody approves scalingrecommendation {name}: kubectl foreshard approve {name} -n {}; docs/security.md says how with kubectl alone",
-            seen.wanted, self.key.0
-        );
+        let ration = &self.memory.ration;
+        let what = format!("{} to {count} replicas waits", seen.wanted);
+        let message = match (ration.name_for(count), ration.next()) {
+            (Some(name), _) => format!(
+                "{what} until somebody approves scalingrecommendation {name}: kubectl foreshard approve {name} -n {}; docs/security.md says how with kubectl alone",
+                self.key.0
+            ),
+            (None, Some(next)) => format!(
+                "{what} to be recommended, since there were {PER_HOUR_MAX} recommendations in an hour: the next one comes after {}",
+                time::from_unix(next).0
+            ),
+            (None, None) => format!("{what} to be recommended"),
+        };
         Finding::no(kind::ACTUATED, "WaitsForApproval", message)
     }
 

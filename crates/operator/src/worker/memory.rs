@@ -38,7 +38,6 @@ pub(super) struct Memory {
     pub(super) wanted_seen: Option<u32>,
     /// When somebody else changed the count after we had.
     others: VecDeque<i64>,
-    pub(super) last_recommendation: Option<String>,
     pub(super) outlook: Outlook,
     pub(super) status_written: Option<i64>,
 }
@@ -57,7 +56,6 @@ impl Memory {
             attempted: None,
             wanted_seen: None,
             others: VecDeque::new(),
-            last_recommendation: None,
             outlook: Outlook::default(),
             status_written: None,
         }

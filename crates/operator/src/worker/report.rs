@@ -98,7 +98,7 @@ impl Worker {
             lead_seconds: (lead.observations >= 3).then_some(lead.p90),
             shadow: Some(self.memory.shadow.score_now()),
             last_scale: self.memory.ordered.map(|(_, at)| at),
-            last_recommendation: self.memory.last_recommendation.clone(),
+            last_recommendation: self.memory.ration.name().map(str::to_owned),
             findings,
         };
         self.measure(&report);
