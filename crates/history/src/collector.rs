@@ -61,7 +61,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
-use driver::Driver;
+use driver::{Driver, Line};
 use query::Query;
 use registry::Registry;
 use stats::Counters;
@@ -86,8 +86,8 @@ pub struct Collector {
     registry: Arc<Registry>,
     counters: Arc<Counters>,
     clock: Clock,
-    /// The way to the source, which the task takes from here.
-    line: Sender<Arc<dyn Transport>>,
+    /// How the source is asked, which the task takes from here.
+    line: Sender<Line>,
     task: JoinHandle<()>,
 }
 
@@ -107,9 +107,12 @@ impl Collector {
     fn start(config: SourceConfig, transport: Arc<dyn Transport>, clock: Clock) -> Self {
         let registry: Arc<Registry> = Arc::default();
         let counters: Arc<Counters> = Arc::default();
-        let (line, transports) = channel(transport);
+        let (line, lines) = channel(Line {
+            transport,
+            queries_per_minute_max: config.limits.queries_per_minute_max,
+        });
         let driver = Driver::new(
-            transports,
+            lines,
             Arc::clone(&registry),
             Arc::clone(&counters),
             config.limits.clone(),
@@ -137,8 +140,18 @@ impl Collector {
             tls,
             ..self.config.clone()
         };
-        self.line.send_replace(Arc::new(Http::new(&config)?));
+        let transport = Arc::new(Http::new(&config)?);
+        self.line.send_modify(|line| line.transport = transport);
         Ok(())
+    }
+
+    /// From now on no minute sees more queries than this, at least 1, which may also be more than the source's limit of
+    /// the beginning: for those who share one server among several collectors.
+    pub fn limit(&self, queries_per_minute_max: u32) {
+        let limit = queries_per_minute_max.max(1);
+        self.line.send_if_modified(|line| {
+            std::mem::replace(&mut line.queries_per_minute_max, limit) != limit
+        });
     }
 
     /// Begins to watch a query, or joins those who watch an equal one.
@@ -157,6 +170,12 @@ impl Collector {
             counters: Arc::clone(&self.counters),
             timeout: self.config.timeout,
         })
+    }
+
+    /// Different queries that are asked again and again, after grouping.
+    #[must_use]
+    pub fn queries_distinct(&self) -> usize {
+        self.counters.snapshot().queries_distinct
     }
 
     /// What was done and what is held, for metrics. It looks at every signal: once in some seconds is fine.

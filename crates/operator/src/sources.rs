@@ -79,6 +79,35 @@ pub(crate) struct Made {
     pub collector: Collector,
     /// Whether it answers at all.
     pub probe: Watch,
+    /// Scheme, host and port.
+    origin: String,
+    /// What its spec allows.
+    queries_per_minute_max: u32,
+}
+
+/// Who asks a server, for its share.
+struct Asking<'a> {
+    origin: &'a str,
+    limit: u32,
+    /// Different queries, by which a server is shared.
+    queries: usize,
+}
+
+/// What each may ask in a minute: all who ask one server have the highest of their limits together, each by what there
+/// is to ask, and nobody more than their own.
+fn shares(all: &[Asking<'_>]) -> Vec<u32> {
+    let mut servers: BTreeMap<&str, (u32, usize)> = BTreeMap::new();
+    for it in all {
+        let (limit, queries) = servers.entry(it.origin).or_default();
+        *limit = it.limit.max(*limit);
+        *queries += it.queries.max(1);
+    }
+    let share = |it: &Asking<'_>| {
+        let (limit, queries) = servers.get(it.origin).copied().unwrap_or((it.limit, 1));
+        let share = f64::from(limit) * it.queries.max(1) as f64 / queries.max(1) as f64;
+        it.limit.min((share as u32).max(1))
+    };
+    all.iter().map(share).collect()
 }
 
 type SourceKey = (String, SourceRef);
@@ -140,6 +169,29 @@ impl Sources {
             // What is wrong is told to those who ask for it.
             let _ = self.make(key).await;
         }
+        // Nothing else says that a namespace which used one of the administrator's is gone.
+        self.entries().retain(|(_, source), entry| {
+            let is_used = |made: &Arc<Made>| Arc::strong_count(made) > 1;
+            let is_object = source.kind == SourceKind::PrometheusSource;
+            is_object || entry.made.as_ref().map_or(true, is_used)
+        });
+        self.share();
+    }
+
+    /// Divides what one server may be asked in a minute among the collectors that ask it.
+    fn share(&self) {
+        let all = self.all();
+        let asking: Vec<_> = all
+            .iter()
+            .map(|(_, made)| Asking {
+                origin: &made.origin,
+                limit: made.queries_per_minute_max,
+                queries: made.collector.queries_distinct(),
+            })
+            .collect();
+        for ((_, made), share) in all.iter().zip(shares(&asking)) {
+            made.collector.limit(share);
+        }
     }
 
     /// The collectors that there are: namespace, name and collector of each.
@@ -199,6 +251,10 @@ impl Sources {
         namespace: &str,
         name: &str,
     ) -> Result<(SourceConfig, Seen), Trouble> {
+        if !self.objects.is_synced() {
+            let message = "the PrometheusSources were not read yet".to_owned();
+            return Err(trouble("Waiting", message));
+        }
         let object = self.objects.get(namespace, name).ok_or_else(|| {
             trouble(
                 "SourceNotFound",
@@ -292,9 +348,17 @@ fn is_still(entry: &Entry, config: &Result<(SourceConfig, Seen), Trouble>) -> bo
 }
 
 fn build(config: SourceConfig) -> Result<Made, Trouble> {
+    let queries_per_minute_max = config.limits.queries_per_minute_max;
+    let origin: Vec<&str> = config.url.splitn(4, '/').take(3).collect();
+    let origin = origin.join("/").to_lowercase();
     let collector = Collector::new(config).map_err(|error| invalid(&error))?;
     let probe = collector.watch(PROBE).map_err(|error| invalid(&error))?;
-    Ok(Made { collector, probe })
+    Ok(Made {
+        collector,
+        probe,
+        origin,
+        queries_per_minute_max,
+    })
 }
 
 /// Credentials that are rotated cost no history.
@@ -388,4 +452,27 @@ async fn read(file: &std::path::Path) -> Result<String, Trouble> {
 
 fn trouble(reason: &'static str, message: String) -> Trouble {
     Trouble { reason, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_server_is_shared_by_what_there_is_to_ask() {
+        let asking = |origin, limit, queries| Asking {
+            origin,
+            limit,
+            queries,
+        };
+        let all = [
+            asking("http://a", 3000, 299),
+            asking("http://a", 600, 100),
+            asking("http://a", 3000, 0),
+            asking("http://b", 100, 5000),
+        ];
+        assert_eq!(shares(&all), [2242, 600, 7, 100]);
+        let many: Vec<_> = (0..10_000).map(|_| asking("http://a", 60, 1)).collect();
+        assert!(shares(&many).iter().all(|share| *share == 1));
+    }
 }

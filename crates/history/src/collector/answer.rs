@@ -121,6 +121,12 @@ pub(super) fn read(
                 message: text(head.error),
             })
         }
+        ("success", _) if !head.warnings.is_empty() => Err(Fault::Partial {
+            warning: shortened(&head.warnings.join("; "), MESSAGE_CHARS_MAX),
+        }),
+        ("success", _) if head.is_partial => Err(Fault::Partial {
+            warning: "the server says that its answer is partial".to_owned(),
+        }),
         ("success", Some(data)) if reply.status == 200 => match data.result_type.as_ref() {
             "vector" if bounds.form == Form::Instant => rows(reply, key, bounds, &foreign),
             "matrix" if bounds.form == Form::Range => rows(reply, key, bounds, &foreign),
@@ -175,6 +181,12 @@ struct Head<'a> {
     error: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     data: Option<DataHead<'a>>,
+    /// Such as what a Thanos could not reach; what is merely worth knowing is in `infos`.
+    #[serde(borrow, default)]
+    warnings: Vec<Cow<'a, str>>,
+    /// By which a VictoriaMetrics says the same.
+    #[serde(default, rename = "isPartial")]
+    is_partial: bool,
 }
 
 #[derive(Deserialize)]

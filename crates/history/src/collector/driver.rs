@@ -38,7 +38,7 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// Everything that the task owns.
 pub(super) struct Driver {
-    transports: watch::Receiver<Arc<dyn Transport>>,
+    lines: watch::Receiver<Line>,
     pub(super) transport: Arc<dyn Transport>,
     pub(super) registry: Arc<Registry>,
     pub(super) counters: Arc<Counters>,
@@ -69,6 +69,13 @@ pub(super) struct Driver {
     rejoin_due: Option<Instant>,
 }
 
+/// How the source is asked.
+#[derive(Clone)]
+pub(super) struct Line {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) queries_per_minute_max: u32,
+}
+
 /// When signals came.
 #[derive(Clone, Copy, Debug)]
 struct Newcomers {
@@ -92,7 +99,7 @@ impl Newcomers {
 
 impl Driver {
     pub(super) fn new(
-        transports: watch::Receiver<Arc<dyn Transport>>,
+        lines: watch::Receiver<Line>,
         registry: Arc<Registry>,
         counters: Arc<Counters>,
         limits: Limits,
@@ -102,9 +109,9 @@ impl Driver {
         let now = Instant::now();
         let pace = Pace::new(0, poll_every, limits.queries_per_minute_max);
         counters.paced(0, pace.poll, pace.refresh);
-        let transport = Arc::clone(&transports.borrow());
+        let transport = Arc::clone(&lines.borrow().transport);
         Self {
-            transports,
+            lines,
             transport,
             registry,
             counters,
@@ -143,18 +150,25 @@ impl Driver {
             tokio::select! {
                 () = registry.changed.notified() => self.plan_by(Instant::now() + GATHER),
                 Some(done) = self.jobs.join_next() => self.finished(done),
-                Ok(()) = self.transports.changed() => self.renewed(Instant::now()),
+                Ok(()) = self.lines.changed() => self.renewed(Instant::now()),
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
     }
 
-    /// Another way to the server: whoever was refused on the old one is asked for again.
+    /// Another limit, or another way to the server: whoever was refused on the old one is asked for again.
     fn renewed(&mut self, now: Instant) {
-        self.transport = Arc::clone(&self.transports.borrow_and_update());
-        self.health.answered();
-        for entry in self.entries.values_mut() {
-            entry.try_again(now);
+        let line = self.lines.borrow_and_update().clone();
+        if line.queries_per_minute_max != self.limits.queries_per_minute_max {
+            self.limits.queries_per_minute_max = line.queries_per_minute_max;
+            self.budget = Budget::new(line.queries_per_minute_max, now);
+        }
+        if !Arc::ptr_eq(&line.transport, &self.transport) {
+            self.transport = line.transport;
+            self.health.answered();
+            for entry in self.entries.values_mut() {
+                entry.try_again(now);
+            }
         }
         self.plan_by(now);
     }

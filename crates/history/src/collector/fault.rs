@@ -96,6 +96,12 @@ pub enum Fault {
         /// Its message.
         message: String,
     },
+    /// The answer came with a warning: something may be missing in it, as when a Thanos does not reach a store.
+    #[error("the answer is not used, since something may be missing in it: {warning}")]
+    Partial {
+        /// What the server warned of.
+        warning: String,
+    },
     /// More than one series.
     #[error(
         "the query gives more than one series ({examples}): add them up with sum(…) or choose one by its labels"
@@ -177,11 +183,13 @@ pub enum FaultKind {
     TooLarge,
     /// Clocks that differ.
     FromTheFuture,
+    /// Answered with a warning.
+    Partial,
 }
 
 impl FaultKind {
     /// All of them, in the order of [`CollectorStats::failures`](super::CollectorStats::failures).
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Unreachable,
         Self::TimedOut,
         Self::Interrupted,
@@ -195,6 +203,7 @@ impl FaultKind {
         Self::NotNumbers,
         Self::TooLarge,
         Self::FromTheFuture,
+        Self::Partial,
     ];
 
     /// A label value for metrics, such as `timed_out`.
@@ -214,6 +223,7 @@ impl FaultKind {
             Self::NotNumbers => "not_numbers",
             Self::TooLarge => "too_large",
             Self::FromTheFuture => "from_the_future",
+            Self::Partial => "partial",
         }
     }
 }
@@ -245,6 +255,7 @@ impl Fault {
             Self::NotNumbers { .. } | Self::Histogram => FaultKind::NotNumbers,
             Self::AnswerTooLarge { .. } | Self::TooMuch { .. } => FaultKind::TooLarge,
             Self::FromTheFuture { .. } => FaultKind::FromTheFuture,
+            Self::Partial { .. } => FaultKind::Partial,
         }
     }
 
@@ -270,6 +281,7 @@ impl Fault {
                 let passes = ["timeout", "canceled", "unavailable", "internal"];
                 passes.contains(&kind.as_str()) || message.contains("too many samples")
             }
+            Self::Partial { .. } => true,
             _ => false,
         }
     }

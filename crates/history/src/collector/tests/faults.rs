@@ -410,7 +410,9 @@ async fn other_credentials_go_on_where_the_old_ones_were_refused() {
     assert_eq!(fault.kind(), FaultKind::Unauthorized);
     fake.judge(|_| Fate::Truth);
     fake.forget();
-    collector.line.send_replace(Arc::new(fake.clone()));
+    collector
+        .line
+        .send_modify(|line| line.transport = Arc::new(fake.clone()));
     pass(1).await;
     assert_eq!(watch.state(), State::Fresh);
     // What was seen before is not asked for again.
@@ -423,4 +425,32 @@ async fn other_credentials_go_on_where_the_old_ones_were_refused() {
             When::Now => None,
         });
     assert!(oldest.min().unwrap() >= T0 - 120, "{:?}", fake.log());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_with_a_warning_is_none() {
+    const HALF: &str = r#"{"status":"success","warnings":["store 10.0.0.7: deadline exceeded"],"infos":["x"],
+        "data":{"resultType":"vector","result":[{"metric":{},"value":[1700000100,"1"]}]}}"#;
+    let fake = Fake::new(&[(&[("app", "a")], load)]);
+    let collector = fake.collector(|_| {});
+    let watch = collector.watch("sum(x{app=\"a\"})").unwrap();
+    pass(60).await;
+    let before = watch.latest().unwrap();
+    fake.judge(|ask| match ask.when {
+        When::Now => Fate::Say(200, HALF),
+        When::Range { .. } => Fate::Truth,
+    });
+    pass(60).await;
+    let State::Failing { fault, .. } = watch.state() else {
+        panic!("{:?}", watch.state());
+    };
+    assert_eq!(fault.kind(), FaultKind::Partial);
+    assert!(fault.to_string().contains("store 10.0.0.7"), "{fault}");
+    assert!(
+        watch.latest().unwrap().at - before.at < 5,
+        "nothing of it was taken"
+    );
+    fake.judge(|_| Fate::Truth);
+    pass(300).await;
+    assert_eq!(watch.state(), State::Fresh);
 }

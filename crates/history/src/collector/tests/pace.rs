@@ -146,3 +146,21 @@ async fn the_past_of_those_that_come_together_is_fetched_together() {
     assert!(!came.is_empty(), "{:?}", fake.log());
     drop((alone, last));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lower_limit_holds_from_then_on() {
+    let fake = Fake::new(&[(&[], load)]);
+    let collector = fake.collector(|_| {});
+    let _watches: Vec<Watch> = (0..100)
+        .map(|i| collector.watch(&format!("sum(x{{pod{i}=\"\"}})")).unwrap())
+        .collect();
+    pass(300).await;
+    fake.forget();
+    collector.limit(120);
+    pass(1).await;
+    fake.forget();
+    pass(600).await;
+    let queries = fake.log().len();
+    assert!((1_000..=1_200).contains(&queries), "{queries}");
+    assert!(collector.stats().poll_interval.as_secs() > 60);
+}
