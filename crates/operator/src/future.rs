@@ -47,7 +47,7 @@ pub(crate) fn known(
     };
     for schedule in &policy.schedules {
         if schedule.window.holds(now) {
-            known.min = known.min.max(schedule.min.min(rules.max));
+            known.min = known.min.max(schedule.min);
             known.notes.push(format!(
                 "schedule {}: at least {} replicas",
                 schedule.name, schedule.min
@@ -65,7 +65,13 @@ pub(crate) fn known(
             known.obey(id, given, now);
         }
     }
-    known.min = known.min.min(known.max);
+    if known.min > known.max {
+        known.notes.push(format!(
+            "no more than {} replicas are allowed: what asks for {} gets so many",
+            known.max, known.min
+        ));
+        known.min = known.max;
+    }
     for (id, event) in events {
         if event.policy_names.is_empty() || event.policy_names.iter().any(|it| it == name) {
             known.expect(id, event, now);

@@ -103,7 +103,9 @@ pub(crate) async fn modules(
     let mut changes = objects.changes();
     let mut loads = Loads::default();
     loop {
+        let are_all = objects.is_synced();
         let all = objects.all();
+        modules.expect(all.iter().map(|(key, _)| key), are_all);
         loads.forget_others(&all, |key| modules.remove(key));
         for (key, object) in &all {
             if let Some(finding) = loads.done(key, object)

@@ -4,6 +4,7 @@
 //! refused, goes on deciding for those who are bound to it, and they say so.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use foreshard_api::v1alpha1::ModuleRef;
@@ -16,6 +17,9 @@ use foreshard_controller::wakes::Wakes;
 pub(crate) const BUILTIN_PREFIX: &str = "builtin-";
 /// The policy that decides where none is named.
 pub(crate) const DEFAULT: &str = "builtin-forecast-headroom";
+
+/// The reason of a module of which it is not known yet what becomes of it.
+pub(crate) const LOADING: &str = "Loading";
 
 /// What is known of one module.
 #[derive(Clone, Debug)]
@@ -32,6 +36,8 @@ pub(crate) struct Modules {
     host: Arc<Host>,
     builtin: BTreeMap<String, Arc<Module>>,
     by_key: RwLock<BTreeMap<Key, Entry>>,
+    /// All objects were seen at least once.
+    is_read: AtomicBool,
     wakes: Arc<Wakes>,
 }
 
@@ -71,6 +77,7 @@ impl Modules {
             host: Arc::clone(host),
             builtin: builtin.iter().map(load).collect::<Result<_, Refusal>>()?,
             by_key: RwLock::default(),
+            is_read: AtomicBool::new(false),
             wakes: Arc::clone(wakes),
         }))
     }
@@ -123,10 +130,16 @@ impl Modules {
                 "there is no PolicyModule {name} in this namespace: `foreshard policy push FILE.wasm --name {name} -n {namespace}`"
             ),
         };
+        let loading = || Trouble {
+            reason: LOADING,
+            message: format!("PolicyModule {name} is being loaded"),
+        };
         let by_key = self.by_key.read().unwrap_or_else(PoisonError::into_inner);
-        let entry = by_key
-            .get(&(namespace.to_owned(), name.to_owned()))
-            .ok_or_else(missing)?;
+        let entry = by_key.get(&(namespace.to_owned(), name.to_owned()));
+        let Some(entry) = entry else {
+            let is_read = self.is_read.load(Ordering::Acquire);
+            return Err(if is_read { missing() } else { loading() });
+        };
         let but = match (&entry.refused, entry.exists) {
             (Some(why), true) => Some(Trouble {
                 reason: "ModuleRefused",
@@ -143,8 +156,23 @@ impl Modules {
                     ..trouble
                 }),
             }),
-            (None, but) => Err(but.unwrap_or_else(missing)),
+            (None, but) => Err(but.unwrap_or_else(loading)),
         }
+    }
+
+    /// These objects are there, and will be loaded. `are_all`: there are no others.
+    pub(crate) fn expect<'a>(&self, keys: impl Iterator<Item = &'a Key>, are_all: bool) {
+        let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
+        for key in keys {
+            by_key.entry(key.clone()).or_insert(Entry {
+                module: None,
+                refused: None,
+                exists: true,
+            });
+        }
+        drop(by_key);
+        // Who asked before was told that it is being loaded, and asks again by itself.
+        self.is_read.fetch_or(are_all, Ordering::AcqRel);
     }
 
     /// Takes in what came of loading the module of an object.

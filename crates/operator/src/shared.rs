@@ -213,6 +213,12 @@ fn stops(kill_switch: &ConfigMap) -> bool {
     value.is_some_and(|value| value.trim() == "true")
 }
 
+/// The API server takes 1024 bytes of a note.
+fn short(mut note: String) -> String {
+    note.truncate(note.floor_char_boundary(1000));
+    note
+}
+
 impl Shared {
     /// Whether acting is stopped for all, by the API server's own word: a watch may hang without anybody noticing.
     pub(crate) async fn is_stopped_now(&self, turn: &Turn) -> kube::Result<bool> {
@@ -235,7 +241,7 @@ impl Shared {
         let event = Event {
             type_: kind,
             reason: reason.to_owned(),
-            note: Some(note.chars().take(1000).collect()),
+            note: Some(short(note)),
             action: "Scaling".to_owned(),
             secondary: None,
         };

@@ -19,8 +19,12 @@ use foreshard_controller::error::{chain, refusal};
 
 /// How long a kind that is not there, or cannot be scaled, is believed to be so: definitions are mended.
 const UNKNOWN_KIND: Duration = Duration::from_secs(30);
-/// Kinds whose count is where everybody knows, and that tell how many are ready.
+/// Kinds of the group `apps` whose count is where everybody knows, and that tell how many are ready.
 const WELL_KNOWN: [&str; 3] = ["Deployment", "StatefulSet", "ReplicaSet"];
+
+fn is_well_known(target: &TargetRef) -> bool {
+    target.api_version.starts_with("apps/") && WELL_KNOWN.contains(&target.kind.as_str())
+}
 
 /// A target as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +128,7 @@ impl Targets {
         let status = |field: &str| count(object.data.pointer(&format!("/status/{field}")));
         let version = object.resource_version().unwrap_or_default();
         let paused = foreshard_api::annotation::is_paused(object.metadata.annotations.as_ref());
-        if WELL_KNOWN.contains(&target.kind.as_str())
+        if is_well_known(target)
             && let Some(wanted) = count(object.data.pointer("/spec/replicas"))
         {
             return Ok(Seen {

@@ -22,6 +22,7 @@ use crate::{digest, schema};
     status = "PolicyModuleStatus",
     derive = "PartialEq",
     doc = "A WebAssembly component that may decide. Usually made by `foreshard policy push`.",
+    selectable = ".spec.digest",
     printcolumn(name = "Digest", type_ = "string", json_path = ".status.shortDigest"),
     printcolumn(name = "World", type_ = "string", json_path = ".status.worldVersion"),
     printcolumn(name = "Accepted", type_ = "string", json_path = ".status.conditions[?(@.type=='Accepted')].status"),

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
     namespaced,
     derive = "PartialEq",
     doc = "A person's word that stands above all policies until it expires: a floor, a ceiling, a pause per direction.",
+    selectable = ".spec.policyName",
     printcolumn(name = "Policy", type_ = "string", json_path = ".spec.policyName"),
     printcolumn(name = "Floor", type_ = "integer", json_path = ".spec.minReplicas"),
     printcolumn(name = "Ceiling", type_ = "integer", json_path = ".spec.maxReplicas"),

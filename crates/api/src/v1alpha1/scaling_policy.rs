@@ -24,6 +24,8 @@ use crate::{digest, quantity, reference::TargetRef, schema};
     status = "ScalingPolicyStatus",
     derive = "PartialEq",
     doc = "Keeps one target ahead of its load: what is measured, who decides, what may be done about it. A new policy only watches: the default mode of its action is Observe.",
+    selectable = ".spec.targetRef.kind",
+    selectable = ".spec.targetRef.name",
     printcolumn(name = "Target", type_ = "string", json_path = ".status.target"),
     printcolumn(name = "Mode", type_ = "string", json_path = ".status.mode"),
     printcolumn(name = "Current", type_ = "integer", json_path = ".status.currentReplicas"),

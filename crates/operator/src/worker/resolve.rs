@@ -8,7 +8,7 @@ use foreshard_api::validated::ValidatedPolicy;
 use foreshard_history::collector::{State, Watch};
 use foreshard_policy::Module;
 
-use crate::modules::{DEFAULT, Found, Trouble};
+use crate::modules::{DEFAULT, Found, LOADING, Trouble};
 use crate::part::KIND;
 use crate::policies::Bound;
 use crate::shared::Shared;
@@ -128,6 +128,9 @@ impl Resolved {
             }
         }
         if let Some(trouble) = troubles.into_iter().next() {
+            if trouble.reason == LOADING {
+                return Finding::unknown(kind::POLICY_ACCEPTED, trouble.reason, trouble.message);
+            }
             return Finding::no(kind::POLICY_ACCEPTED, trouble.reason, trouble.message);
         }
         let names: Vec<&str> = policy
