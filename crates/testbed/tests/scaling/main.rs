@@ -108,7 +108,7 @@ fn capacity_is_there_before_the_load_and_only_as_far_as_allowed() {
     let root = root();
     let stage = Stage::new(node, &root);
     let host = stage.node().network().host();
-    let scene = Scene::rising_at(&root, now() + AHEAD_SECONDS);
+    let scene = Scene::rising_from(&root, now() + AHEAD_SECONDS);
     let read = scene.clone();
     let exporter = Exporter::counter("requests_total", move || Some(read.requests(precise())));
     let exporter = exporter.unwrap();
@@ -191,11 +191,19 @@ fn finish(stage: &Stage, scene: &Scene, course: &Course, approver: &Approver, ro
         .iter()
         .map(|look| json!({"seconds_after_rise": look.at - scene.rise(), "load": look.load, "wanted_and_ready": look.counts}))
         .collect();
+    let decided: Vec<Value> = stage
+        .recommendations(AUTO)
+        .iter()
+        .map(|it| {
+            let explained = &it["spec"]["explanation"];
+            json!({"issued": it["spec"]["issuedTime"], "plan": it["spec"]["plan"], "explanation": explained})
+        })
+        .collect();
     let result = json!({
         "at": at, "trace": scene::TRACE, "history_days": scene::HISTORY_DAYS, "rise_in_trace": scene.in_trace(scene.rise()),
         "target": scene::TARGET, "capacity": scene::CAPACITY, "start_up_seconds": stage::START_UP_SECONDS,
         "approval_seconds": APPROVAL_SECONDS, "order": ALL,
-        "figures": figures.iter().map(Figures::json).collect::<Vec<_>>(), "replay": replay, "looks": looks,
+        "decided": decided, "figures": figures.iter().map(Figures::json).collect::<Vec<_>>(), "replay": replay, "looks": looks,
     });
     let path = folder.join(format!("{at}-scaling.json"));
     std::fs::write(&path, serde_json::to_string_pretty(&result).unwrap()).unwrap();

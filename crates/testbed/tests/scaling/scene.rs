@@ -42,8 +42,9 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// The load that rises at `rise`.
-    pub(crate) fn rising_at(root: &Path, rise: i64) -> Self {
+    /// The load that rises at `earliest` or soon after: moved by whole bins, so that bins of now are bins of the trace.
+    /// Cut in between, the mean of the bin that holds the peak would be another one in every run.
+    pub(crate) fn rising_from(root: &Path, earliest: i64) -> Self {
         let path = root.join(TRACE);
         let series = trace::read(&path, &ReadOptions::default(), &mut |_| {}).unwrap();
         let first = (RISE - (HISTORY_DAYS + 1) * DAY - series.start) / series.step;
@@ -61,7 +62,7 @@ impl Scene {
             sums.push(sum);
         }
         Self {
-            shift: rise - RISE,
+            shift: (earliest - RISE + step - 1).div_euclid(step) * step,
             start: series.start + first * step,
             step,
             values,
@@ -121,7 +122,7 @@ impl Scene {
 
 #[test]
 fn the_rise_is_where_it_is_said_to_be() {
-    let scene = Scene::rising_at(&crate::root(), 2_000_000_000);
+    let scene = Scene::rising_from(&crate::root(), 2_000_000_000);
     let most = f64::from(REPLICAS) * CAPACITY;
     assert!(scene.load((scene.rise() - 2) as f64) < most);
     assert!(scene.load((scene.rise() + 2) as f64) > most);
