@@ -1,5 +1,6 @@
 //! Flags and the settings file as the operator's configuration.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -25,6 +26,13 @@ pub(super) async fn config(args: &Args) -> anyhow::Result<Config> {
             serde_saphyr::from_str(&text).with_context(|| format!("--config {}", path.display()))?
         }
     };
+    let mut names = BTreeSet::new();
+    if let Some(twice) = file.sources.iter().find(|it| !names.insert(&it.name)) {
+        anyhow::bail!(
+            "sources: two of them have the name {}: policies could not say which one they mean",
+            twice.name
+        );
+    }
     Ok(Config {
         namespace: args.namespace.clone(),
         identity: args.identity.clone().unwrap_or_else(identity),
