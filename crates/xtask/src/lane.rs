@@ -44,6 +44,11 @@ const CONTROL_PLANE: &[Group] = &[
         test: "definitions",
     },
     Group {
+        what: "what is deployed",
+        beds: &["control-plane"],
+        test: "deploy",
+    },
+    Group {
         what: "the HTTP API's ports on a cluster",
         beds: &["control-plane"],
         test: "kube_ports",

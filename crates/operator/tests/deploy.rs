@@ -1,0 +1,110 @@
+//! What `deploy/` has is taken by a real API server, field by field, alone and with all of its components.
+//!
+//! Left out, and says so, where it is not built: `cargo xtask testbed build control-plane`.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, which clippy does not see as such"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use foreshard_testbed::{ControlPlane, or_left_out};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// Everything at once; what is of the Prometheus operator is defined by the test.
+const ALL: &str = "
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+- ../kustomize/base
+components:
+- ../kustomize/components/cluster-controllers
+- ../kustomize/components/external-metrics
+- ../kustomize/components/external-scaler
+- ../kustomize/components/extra-scale-targets
+- ../kustomize/components/http-api
+- ../kustomize/components/monitoring
+- ../kustomize/components/network-policy
+";
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+fn succeeds(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{command:?}: {said}");
+    said
+}
+
+/// Kinds of the Prometheus operator, as far as their names go.
+fn define(plane: &ControlPlane, kind: &str, plural: &str) {
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.monitoring.coreos.com")},
+        "spec": {
+            "group": "monitoring.coreos.com", "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase()},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}
+            }]
+        }
+    });
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    plane.api().post(path, &definition).unwrap();
+    let name = format!("customresourcedefinition/{plural}.monitoring.coreos.com");
+    succeeds(&mut plane.kubectl([
+        "wait",
+        "--for=condition=Established",
+        "--timeout=60s",
+        &name,
+    ]));
+}
+
+#[test]
+fn every_overlay_and_component_is_taken() {
+    let Some(plane) = or_left_out("control plane", ControlPlane::start()) else {
+        return;
+    };
+    define(&plane, "PodMonitor", "podmonitors");
+    define(&plane, "PrometheusRule", "prometheusrules");
+    succeeds(&mut plane.kubectl(["create", "namespace", "shop"]));
+    let folder = TempDir::new().unwrap();
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy");
+    copy(&deploy, folder.path());
+    fs::create_dir(folder.path().join("all")).unwrap();
+    fs::write(folder.path().join("all/kustomization.yaml"), ALL).unwrap();
+    for name in [
+        "kustomize/base",
+        "kustomize/overlays/namespaced",
+        "kustomize/overlays/http-api",
+        "kustomize/overlays/clusters",
+        "all",
+    ] {
+        let path = folder.path().join(name);
+        let apply = [
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--validate=strict",
+        ];
+        let said = succeeds(plane.kubectl(apply).arg("-k").arg(path));
+        // What admission has to say of pods and policies comes as a warning.
+        assert!(!said.contains("Warning"), "{name}: {said}");
+    }
+    plane.down().unwrap();
+}
