@@ -172,3 +172,52 @@ fn the_operator_may_do_in_one_namespace_what_it_may_do_in_all() {
     );
     assert_eq!(all["rules"], one["rules"]);
 }
+
+/// Words of the sources that look like reasons and are none.
+const NO_REASONS: [&str; 6] = [
+    "AlwaysAllow",
+    "ContainerCreating",
+    "LargeStore",
+    "ProgressDeadlineExceeded",
+    "ReplicaSet",
+    "StatefulSet",
+];
+
+/// Rust files of a folder, and of those in it.
+fn sources(folder: &Path, into: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else {
+            let text = fs::read_to_string(path).unwrap();
+            let (code, _) = text.split_once("#[cfg(test)]").unwrap_or((&text, ""));
+            into.push(code.to_owned());
+        }
+    }
+}
+
+/// Whether a string is of two or more words, written as reasons are.
+fn is_like_a_reason(text: &str) -> bool {
+    let mut letters = text.chars();
+    letters.next().is_some_and(char::is_uppercase)
+        && text.chars().all(char::is_alphanumeric)
+        && letters.next().is_some_and(char::is_lowercase)
+        && letters.any(char::is_uppercase)
+}
+
+#[test]
+fn every_reason_has_a_row_that_says_what_to_do() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let rows = fs::read_to_string(top.join("docs/troubleshooting.md")).unwrap();
+    let mut code = Vec::new();
+    sources(&top.join("crates/operator/src"), &mut code);
+    let literals = code
+        .iter()
+        .flat_map(|code| code.split('"').skip(1).step_by(2));
+    let missing: BTreeSet<&str> = literals
+        .filter(|text| is_like_a_reason(text) && !NO_REASONS.contains(text))
+        .filter(|text| !rows.contains(&format!("`{text}`")))
+        .collect();
+    assert_eq!(missing, BTreeSet::new());
+}
