@@ -6,10 +6,12 @@
 mod accept;
 mod clients;
 mod connection;
+mod places;
 mod subject;
 mod tls;
 
 pub use accept::{Bounds, ListenError, PlainText, accept, listen, require_tls};
 pub use clients::{ClientAuthority, ClientAuthorityError, ClientCertificate};
 pub use connection::Protocol;
+pub use places::{NoPlace, Place, Places, peer_of};
 pub use tls::{Tls, TlsError};

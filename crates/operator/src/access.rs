@@ -2,7 +2,7 @@
 
 pub(crate) mod cache;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use foreshard_server::{Access, Action, Caller, Denied, Identity};
 use futures::future::BoxFuture;
@@ -28,12 +28,13 @@ pub struct AccessSettings {
     pub timeout: Duration,
     /// How long a positive answer holds; a revoked right or token goes on for so long.
     pub kept: Duration,
-    /// How long a refused token is refused without a question, so that whoever shows it again and again costs the API
-    /// server nothing. Refused rights are not kept: a right that was just given holds at once.
+    /// How long a refused token, and a refused right, is refused without a question, so that whoever comes again and
+    /// again costs the API server little. A right that was just given holds after so long.
     pub refused_kept: Duration,
     /// Answers of each kind that are kept.
     pub answers_max: usize,
-    /// Questions at one time.
+    /// Questions at one time about who somebody is; and as many about what they may. Strangers, who can ask only the
+    /// first, hold up nobody who is known.
     pub questions_max: usize,
 }
 
@@ -57,12 +58,14 @@ const TOKEN_BYTES_MAX: usize = 16 << 10;
 pub struct KubeAccess {
     client: Client,
     settings: AccessSettings,
-    turns: Arc<Semaphore>,
+    about_tokens: Semaphore,
+    about_rights: Semaphore,
     /// By the token's hash, so that no token lies in memory for longer than its request.
     identities: Cache<[u8; 32], Identity>,
     /// Tokens that are none, and why not.
     unknown: Cache<[u8; 32], Denied>,
     allowed: Cache<(Identity, Action), ()>,
+    forbidden: Cache<(Identity, Action), Denied>,
 }
 
 impl KubeAccess {
@@ -71,10 +74,12 @@ impl KubeAccess {
     pub fn new(client: Client, settings: AccessSettings) -> Self {
         Self {
             client,
-            turns: Arc::new(Semaphore::new(settings.questions_max)),
+            about_tokens: Semaphore::new(settings.questions_max),
+            about_rights: Semaphore::new(settings.questions_max),
             identities: Cache::new(settings.answers_max, settings.kept),
             unknown: Cache::new(settings.answers_max, settings.refused_kept),
             allowed: Cache::new(settings.answers_max, settings.kept),
+            forbidden: Cache::new(settings.answers_max, settings.refused_kept),
             settings,
         }
     }
@@ -90,7 +95,7 @@ impl KubeAccess {
                 "the token is too long to be one".to_owned(),
             ));
         }
-        let key: [u8; 32] = Sha256::digest(token).into();
+        let key = key_of(token);
         if let Some(known) = self.identities.get(&key) {
             return Ok(known);
         }
@@ -105,7 +110,11 @@ impl KubeAccess {
             ..TokenReview::default()
         };
         let review = self
-            .ask(review, "tokenreviews.authentication.k8s.io")
+            .ask(
+                &self.about_tokens,
+                review,
+                "tokenreviews.authentication.k8s.io",
+            )
             .await?;
         let identity = judged(review.status.unwrap_or_default(), &self.settings.audience)
             .inspect_err(|denied| self.unknown.put(key, denied.clone()))?;
@@ -118,8 +127,17 @@ impl KubeAccess {
         if self.allowed.get(&key).is_some() {
             return Ok(());
         }
-        self.review(question(who, action)).await?;
-        self.allowed.put(key, ());
+        if let Some(denied) = self.forbidden.get(&key) {
+            return Err(denied);
+        }
+        match self.review(question(who, action)).await {
+            Ok(()) => self.allowed.put(key, ()),
+            Err(denied @ Denied::Forbidden(_)) => {
+                self.forbidden.put(key, denied.clone());
+                return Err(denied);
+            }
+            Err(other) => return Err(other),
+        }
         Ok(())
     }
 
@@ -130,7 +148,11 @@ impl KubeAccess {
             ..SubjectAccessReview::default()
         };
         let review = self
-            .ask(review, "subjectaccessreviews.authorization.k8s.io")
+            .ask(
+                &self.about_rights,
+                review,
+                "subjectaccessreviews.authorization.k8s.io",
+            )
             .await?;
         let status = review.status.unwrap_or_default();
         if !status.allowed {
@@ -140,7 +162,7 @@ impl KubeAccess {
     }
 
     /// Has the API server fill in a review; `resource` is its name in RBAC.
-    async fn ask<K>(&self, review: K, resource: &str) -> Result<K, Denied>
+    async fn ask<K>(&self, turns: &Semaphore, review: K, resource: &str) -> Result<K, Denied>
     where
         K: kube::Resource<Scope = kube::core::ClusterResourceScope, DynamicType = ()>
             + Clone
@@ -151,7 +173,7 @@ impl KubeAccess {
         let api: Api<K> = Api::all(self.client.clone());
         let asking = async {
             // The semaphore is never closed.
-            let _turn = self.turns.acquire().await;
+            let _turn = turns.acquire().await;
             api.create(&PostParams::default(), &review).await
         };
         match timeout(self.settings.timeout, asking).await {
@@ -181,6 +203,11 @@ impl Access for KubeAccess {
         Box::pin(self.identity_of(caller.token))
     }
 
+    fn knows(&self, caller: Caller<'_>) -> bool {
+        let token = caller.token.filter(|token| token.len() <= TOKEN_BYTES_MAX);
+        token.is_some_and(|token| self.identities.get(&key_of(token)).is_some())
+    }
+
     fn allow<'a>(
         &'a self,
         who: &'a Identity,
@@ -188,6 +215,10 @@ impl Access for KubeAccess {
     ) -> BoxFuture<'a, Result<(), Denied>> {
         Box::pin(self.require(who, action))
     }
+}
+
+fn key_of(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
 }
 
 /// Who the API server says it is.
@@ -254,26 +285,72 @@ fn question(who: &Identity, action: &Action) -> SubjectAccessReviewSpec {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use k8s_openapi::api::authorization::v1::SubjectAccessReviewStatus;
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_refused_token_is_asked_about_once() {
+    /// An API server that always gives this answer, and how often it did.
+    fn always<R: serde::Serialize>(review: &R) -> (KubeAccess, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&asked);
+        let body = serde_json::to_vec(review).unwrap();
         let server = tower::service_fn(move |_: http::Request<kube::client::Body>| {
             counted.fetch_add(1, Ordering::Relaxed);
-            let review = TokenReview {
-                status: Some(TokenReviewStatus::default()),
-                ..TokenReview::default()
-            };
-            let body = serde_json::to_vec(&review).unwrap();
-            let answer = http::Response::new(kube::client::Body::from(body));
+            let answer = http::Response::new(kube::client::Body::from(body.clone()));
             std::future::ready(Ok::<_, std::convert::Infallible>(answer))
         });
         let client = Client::new(server, "default");
-        let access = KubeAccess::new(client, AccessSettings::default());
+        (KubeAccess::new(client, AccessSettings::default()), asked)
+    }
+
+    fn caller(token: &str) -> Caller<'_> {
+        Caller {
+            token: Some(token),
+            peer: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_right_is_asked_about_once() {
+        let (access, asked) = always(&SubjectAccessReview {
+            status: Some(SubjectAccessReviewStatus::default()),
+            ..SubjectAccessReview::default()
+        });
+        let action = |path| Action::OnPath { verb: "get", path };
+        for _ in 0..3 {
+            let refused = access.require(&Identity::default(), &action("/a")).await;
+            assert!(matches!(refused, Err(Denied::Forbidden(_))), "{refused:?}");
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        let other = access.require(&Identity::default(), &action("/b")).await;
+        assert!(other.is_err());
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn only_who_was_let_in_is_known() {
+        let audiences = Some(vec!["foreshard".to_owned()]);
+        let (access, asked) = always(&TokenReview {
+            status: Some(status(true, audiences)),
+            ..TokenReview::default()
+        });
+        assert!(!access.knows(caller("good")));
+        access.identify(caller("good")).await.unwrap();
+        assert!(access.knows(caller("good")) && !access.knows(caller("another")));
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_refused_token_is_asked_about_once() {
+        let (access, asked) = always(&TokenReview {
+            status: Some(TokenReviewStatus::default()),
+            ..TokenReview::default()
+        });
         for _ in 0..3 {
             let refused = access.identity_of(Some("wrong")).await;
             assert!(matches!(refused, Err(Denied::Unknown(_))), "{refused:?}");

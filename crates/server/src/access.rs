@@ -12,6 +12,10 @@ pub trait Access: Send + Sync + 'static {
     /// [`Denied::Unknown`] without a valid token, [`Denied::Unavailable`] when nobody can be asked.
     fn identify<'a>(&'a self, caller: Caller<'a>) -> BoxFuture<'a, Result<Identity, Denied>>;
 
+    /// Whether the caller is known to be who they say without a question to anybody. Others are asked about only so
+    /// often. A wrong no only costs a place among them.
+    fn knows(&self, caller: Caller<'_>) -> bool;
+
     /// Whether they may do that.
     ///
     /// # Errors
@@ -118,6 +122,10 @@ impl Access for Everybody {
             ..Identity::default()
         };
         Box::pin(async { Ok(anonymous) })
+    }
+
+    fn knows(&self, _: Caller<'_>) -> bool {
+        true
     }
 
     fn allow<'a>(&'a self, _: &'a Identity, _: &'a Action) -> BoxFuture<'a, Result<(), Denied>> {

@@ -46,10 +46,16 @@ async fn admitted(hub: &Hub, parts: &mut Parts, entry: &mut Entry) -> Result<Ide
     let path = path.as_ref().map_or("", MatchedPath::as_str);
     let right = right_to(&parts.method, path).ok_or_else(|| not_in_the_table(path))?;
     let action = action(right, parts).await?;
+    let stranger = match hub.ports.access.knows(caller(parts)) {
+        true => None,
+        false => Some(hub.strangers.admit(peer(parts))?),
+    };
+    // Not before: strangers without a place would fill the audit log.
     if let Some(action) = &action {
         entry.action(action);
     }
     let who = identified(hub, parts).await?;
+    drop(stranger);
     entry.who(&who);
     if let Some(rates) = &hub.rates {
         rates.count(&who.user, right.changes_something())?;
@@ -76,12 +82,15 @@ fn peer(parts: &Parts) -> Option<IpAddr> {
     peer.map(|ConnectInfo(address)| address.ip())
 }
 
-async fn identified(hub: &Hub, parts: &Parts) -> Result<Identity, Problem> {
-    let caller = Caller {
+fn caller(parts: &Parts) -> Caller<'_> {
+    Caller {
         token: bearer(&parts.headers),
         peer: peer(parts),
-    };
-    let identified = hub.ports.access.identify(caller).await;
+    }
+}
+
+async fn identified(hub: &Hub, parts: &Parts) -> Result<Identity, Problem> {
+    let identified = hub.ports.access.identify(caller(parts)).await;
     identified.map_err(|denied| match denied {
         Denied::Unknown(detail) | Denied::Forbidden(detail) => unauthenticated(detail),
         Denied::Unavailable(detail) => unavailable(detail),

@@ -24,6 +24,7 @@ use crate::{
     policies::Policies,
     rates::Rates,
     store::ModuleStore,
+    strangers::Strangers,
     view::{Point, PolicyModule, PolicyState, Recommendation, RecommendationObject, Target},
 };
 
@@ -41,6 +42,7 @@ pub struct Hub {
     pub(crate) metrics: Metrics,
     /// None: callers are not told apart.
     pub(crate) rates: Option<Rates>,
+    pub(crate) strangers: Strangers,
     closing: watch::Sender<bool>,
     more_metrics: OnceLock<MoreMetrics>,
 }
@@ -95,6 +97,7 @@ impl Hub {
                 .access
                 .asks_for_token()
                 .then(|| Rates::new(limits.requests, limits.changes)),
+            strangers: Strangers::new(&limits),
             ports,
             limits,
             uploads: Arc::new(Semaphore::new(limits.uploads_max)),

@@ -31,6 +31,7 @@ mod rights;
 mod routes;
 mod serve;
 mod store;
+mod strangers;
 mod track;
 pub mod view;
 

@@ -40,6 +40,13 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// Requests of one user, where users are known.
     pub requests: Rate,
+    /// Requests from one peer address of callers that are not known yet: each may be a question to the API server.
+    pub strangers: Rate,
+    /// Such requests that are asked about at one time.
+    pub strangers_max: usize,
+    /// Of these, those from one peer address: fewer than the API server is asked at one time, and as many as a browser
+    /// sends at once for a page, with a token that is new.
+    pub strangers_of_peer_max: usize,
     /// Of these, those that change something.
     pub changes: Rate,
     /// Listeners to events at one time.
@@ -74,6 +81,12 @@ impl Limits {
             burst: 200,
             period: Duration::from_millis(50),
         },
+        strangers: Rate {
+            burst: 200,
+            period: Duration::from_millis(50),
+        },
+        strangers_max: 32,
+        strangers_of_peer_max: 12,
         changes: Rate {
             burst: 20,
             period: Duration::from_secs(2),

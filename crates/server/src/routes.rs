@@ -94,11 +94,14 @@ pub(crate) fn api(hub: &Arc<Hub>) -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(modules::get, modules::put, modules::delete))
         .routes(routes!(modules::component))
         .layer(bounded(limits.component_bytes_max, limits.upload_timeout));
+    let namespaces = OpenApiRouter::new()
+        .routes(routes!(namespaces::list))
+        .layer(bounded(limits.document_bytes_max, limits.request_timeout));
     let streams = OpenApiRouter::new().routes(routes!(events::get));
     let namespaced = documents.merge(uploads).merge(streams);
     OpenApiRouter::with_openapi(Api::openapi())
         .nest("/api/v1/namespaces/{ns}", namespaced)
-        .routes(routes!(namespaces::list))
+        .merge(namespaces)
         .route_layer(middleware::from_fn(query::json_accepted))
         .route_layer(middleware::from_fn_with_state(Arc::clone(hub), gate::gate))
 }

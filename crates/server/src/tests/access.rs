@@ -1,7 +1,13 @@
 //! Who is let through, and what is said to who is not.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
+use axum::extract::ConnectInfo;
 use futures::future::BoxFuture;
 use serde_json::json;
 
@@ -11,6 +17,7 @@ use crate::{Access, Action, Caller, Denied, Identity};
 /// Knows users by their token, and what each may do by its words.
 #[derive(Default)]
 pub(super) struct FakeAccess {
+    identified: AtomicUsize,
     /// Such as `get scalingpolicies in shop`, `get /metrics`, each for a token.
     allowed: BTreeSet<(&'static str, String)>,
 }
@@ -20,12 +27,17 @@ impl FakeAccess {
         let rules = rules.iter().map(|(who, what)| (*who, (*what).to_owned()));
         Arc::new(Self {
             allowed: rules.collect(),
+            identified: AtomicUsize::new(0),
         })
     }
 }
 
 impl Access for FakeAccess {
     fn identify<'a>(&'a self, caller: Caller<'a>) -> BoxFuture<'a, Result<Identity, Denied>> {
+        self.identified.fetch_add(1, Ordering::Relaxed);
+        if caller.token == Some("slow") {
+            return Box::pin(std::future::pending());
+        }
         let identity = |token: &str| Identity {
             user: token.to_owned(),
             ..Identity::default()
@@ -33,10 +45,15 @@ impl Access for FakeAccess {
         let answer = match caller.token {
             None => Err(Denied::Unknown("no token".to_owned())),
             Some("unavailable") => Err(Denied::Unavailable("nobody answers".to_owned())),
-            Some(token @ ("ann" | "bob" | "troubled")) => Ok(identity(token)),
+            Some(token @ ("ann" | "bob" | "patient" | "troubled")) => Ok(identity(token)),
             Some(_) => Err(Denied::Unknown("wrong token".to_owned())),
         };
         Box::pin(async { answer })
+    }
+
+    /// Bob was here a moment ago.
+    fn knows(&self, caller: Caller<'_>) -> bool {
+        caller.token == Some("bob")
     }
 
     fn allow<'a>(
@@ -61,6 +78,7 @@ impl Access for FakeAccess {
             .into_iter()
             .any(|(user, rule)| *user == who.user && *rule == asked);
         let answer = match who.user.as_str() {
+            "patient" => return Box::pin(std::future::pending()),
             "troubled" => Err(Denied::Unavailable("nobody answers".to_owned())),
             _ if allowed => Ok(()),
             _ => Err(Denied::Forbidden("no rule".to_owned())),
@@ -71,10 +89,14 @@ impl Access for FakeAccess {
 
 /// The usual server, with callers told apart.
 pub(super) fn guarded(rules: &[(&'static str, &str)], limits: Limits) -> Arc<Hub> {
+    guarded_by(FakeAccess::of(rules), limits)
+}
+
+fn guarded_by(access: Arc<FakeAccess>, limits: Limits) -> Arc<Hub> {
     let names = ["demo".parse().unwrap(), "other".parse().unwrap()];
     let (ports, _) = ports(Arc::new(FakePolicies), &names, limits);
     let ports = Ports {
-        access: FakeAccess::of(rules),
+        access,
         activation: ActivationBy::Patch,
         ..ports
     };
@@ -370,4 +392,82 @@ async fn health_on_a_port_of_its_own_is_open() {
     let request = request("GET", "~/targets", Body::empty());
     let response = crate::health_app(hub).oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
+}
+
+/// From the address of a peer.
+fn at(peer: &str, mut request: Request<Body>) -> Request<Body> {
+    let address = SocketAddr::new(peer.parse::<IpAddr>().unwrap(), 1);
+    request.extensions_mut().insert(ConnectInfo(address));
+    request
+}
+
+#[tokio::test]
+async fn strangers_are_counted_by_their_address_before_anybody_is_asked() {
+    let limits = Limits {
+        strangers: crate::Rate {
+            burst: 2,
+            period: Duration::from_secs(60),
+        },
+        ..Limits::DEFAULT
+    };
+    let access = FakeAccess::of(&[("ann", "get /metrics"), ("bob", "get /metrics")]);
+    let hub = guarded_by(Arc::clone(&access), limits);
+    let ask = async |peer: &str, token: &str| {
+        let request = request("GET", "/metrics", Body::empty());
+        send(&hub, at(peer, from(token, request))).await
+    };
+    for token in ["wrong-1", "wrong-2"] {
+        assert_eq!(ask("10.0.0.7", token).await.problem().0, 401);
+    }
+    for token in ["wrong-3", "wrong-4", "ann"] {
+        let early = ask("10.0.0.7", token).await;
+        assert_eq!(early.problem().1, "too-many-requests");
+        assert!(early.headers.contains_key(header::RETRY_AFTER));
+    }
+    assert_eq!(access.identified.load(Ordering::Relaxed), 2);
+    assert_eq!(ask("10.0.0.7", "bob").await.status, StatusCode::OK, "known");
+    assert_eq!(ask("10.0.0.8", "ann").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn only_so_many_strangers_are_asked_about_at_a_time() {
+    let limits = Limits {
+        strangers_max: 2,
+        strangers_of_peer_max: 1,
+        ..Limits::DEFAULT
+    };
+    let access = FakeAccess::of(&[("ann", "get /metrics"), ("bob", "get /metrics")]);
+    let hub = guarded_by(Arc::clone(&access), limits);
+    let ask = |peer: &str, token: &str| {
+        let request = at(peer, from(token, request("GET", "/metrics", Body::empty())));
+        let hub = Arc::clone(&hub);
+        tokio::spawn(async move { send(&hub, request).await })
+    };
+    let under_way = async |count| {
+        while access.identified.load(Ordering::Relaxed) < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    let slow = ask("10.0.0.7", "slow");
+    under_way(1).await;
+    let same_peer = ask("10.0.0.7", "ann").await.unwrap();
+    assert_eq!(same_peer.problem().1, "too-many-requests");
+    let _other = ask("10.0.0.8", "slow");
+    under_way(2).await;
+    let full = ask("10.0.0.9", "ann").await.unwrap();
+    assert_eq!(full.problem().0, 429);
+    assert_eq!(full.headers[header::RETRY_AFTER], "1");
+    let known = ask("10.0.0.7", "bob").await.unwrap();
+    assert_eq!(known.status, StatusCode::OK);
+    slow.abort();
+    assert!(slow.await.is_err());
+    let again = ask("10.0.0.7", "ann").await.unwrap();
+    assert_eq!(again.status, StatusCode::OK, "its place is given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_answers_about_namespaces_runs_into_the_time_limit() {
+    let hub = guarded(&[], Limits::DEFAULT);
+    let answer = get_as(&hub, "patient", "/api/v1/namespaces").await;
+    assert_eq!(answer.problem(), (408, "timeout".to_owned(), vec![]));
 }
