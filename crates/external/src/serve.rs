@@ -14,6 +14,10 @@ use crate::{
 const CONNECTIONS_MAX: usize = 64;
 /// For TLS, and for a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// KEDA asks every 30 s, or as seldom as its user wants.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// Answers are small; who takes none is gone.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// What is open may go on for so long at the end.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Requests beside streams on one connection at one time. KEDA sends everything over one; with too few it would wait
@@ -54,8 +58,11 @@ pub async fn serve_metrics(
 fn bounds(streams_max: u32) -> Bounds {
     Bounds {
         connections_max: CONNECTIONS_MAX,
+        connections_of_peer_max: CONNECTIONS_MAX / 2,
         streams_max,
         head_timeout: HEAD_TIMEOUT,
+        idle_timeout: IDLE_TIMEOUT,
+        stall_timeout: STALL_TIMEOUT,
         drain: DRAIN,
     }
 }

@@ -11,6 +11,7 @@ use tokio::{
 
 use crate::{
     connection::{Connection, Protocol},
+    places::{Places, peer_of},
     tls::Tls,
 };
 
@@ -19,10 +20,17 @@ use crate::{
 pub struct Bounds {
     /// Connections at one time; more wait.
     pub connections_max: usize,
+    /// Of these, connections of one peer address; more are closed at once.
+    pub connections_of_peer_max: usize,
     /// Requests on one HTTP/2 connection at one time.
     pub streams_max: u32,
     /// For the handshake of TLS, and for the head of a request in HTTP/1.1.
     pub head_timeout: Duration,
+    /// A connection on which nothing was asked for so long is closed; in HTTP/1.1 it is `head_timeout` if that is shorter.
+    pub idle_timeout: Duration,
+    /// A connection whose client takes nothing of an answer for so long is closed. An answer that has nothing to give, such
+    /// as a stream of events, may be open for longer.
+    pub stall_timeout: Duration,
     /// How long open requests may go on once the end has come.
     pub drain: Duration,
 }
@@ -106,6 +114,7 @@ pub async fn accept(
 ) {
     let (closing, closed) = watch::channel(false);
     let places = Arc::new(Semaphore::new(bounds.connections_max));
+    let by_peer = Places::new(bounds.connections_max, bounds.connections_of_peer_max);
     let mut open = JoinSet::new();
     let fresh = async {
         match &tls {
@@ -119,6 +128,10 @@ pub async fn accept(
             let place = Arc::clone(&places).acquire_owned().await;
             let (stream, peer) = taken(&listener).await;
             while open.try_join_next().is_some() {}
+            let Ok(of_peer) = by_peer.take(peer_of(peer.ip())) else {
+                tracing::debug!(%peer, "A connection was closed: there are enough of this peer.");
+                continue;
+            };
             let connection = Connection {
                 peer,
                 app: app.clone(),
@@ -128,7 +141,7 @@ pub async fn accept(
             };
             let acceptor = tls.as_ref().map(|tls| tls.acceptor());
             open.spawn(async move {
-                let _place = place;
+                let _places = (place, of_peer);
                 connection.serve(stream, acceptor).await;
             });
         }

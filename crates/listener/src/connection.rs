@@ -1,6 +1,6 @@
 //! One connection, plain or encrypted, in HTTP/1.1 or HTTP/2.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
 use hyper_util::{
@@ -17,7 +17,12 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use crate::{accept::Bounds, clients::ClientCertificate};
+use crate::{
+    accept::Bounds,
+    activity::{Activity, Overdue},
+    clients::ClientCertificate,
+    watched::{Pace, WatchedBody, WatchedSocket},
+};
 
 /// Unanswered for that long, an HTTP/2 client is gone.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -79,13 +84,24 @@ impl Connection {
             bounds,
             plain: _,
         } = self;
+        let activity = Activity::new();
+        let pace = match protocol {
+            Protocol::Http1 => Pace::OfSocket,
+            Protocol::Http2 => Pace::OfAnswer,
+        };
+        let asked = activity.clone();
         let service = tower::service_fn(move |request: Request<_>| {
+            let exchange = asked.exchange();
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
             if let Some(shown) = &shown {
                 request.extensions_mut().insert(shown.clone());
             }
-            app.clone().oneshot(request)
+            let answer = app.clone().oneshot(request);
+            async move {
+                let answer = answer.await?;
+                Ok::<_, Infallible>(answer.map(|body| WatchedBody::new(body, exchange, pace)))
+            }
         });
         let mut builder = Builder::new(TokioExecutor::new());
         builder
@@ -103,17 +119,31 @@ impl Connection {
             Protocol::Http2 => builder.http2_only(),
         };
         let service = TowerToHyperService::new(service);
+        let stream = WatchedSocket {
+            socket: stream,
+            activity: activity.clone(),
+        };
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let stopping = async {
             // An error says that the server is gone altogether.
             let _ = closed.wait_for(|closed| *closed).await;
         };
+        let overdue = activity.overdue(bounds.idle_timeout, bounds.stall_timeout);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = stopping => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
+            }
+            why = overdue => {
+                tracing::debug!(%peer, ?why, "A connection is closed.");
+                if why == Overdue::Stalled {
+                    return;
+                }
+                connection.as_mut().graceful_shutdown();
+                // What comes in just now is answered.
+                timeout(bounds.head_timeout, connection).await.unwrap_or(Ok(()))
             }
         };
         if let Err(error) = ended {

@@ -4,11 +4,13 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod activity;
 mod clients;
 mod connection;
 mod places;
 mod subject;
 mod tls;
+mod watched;
 
 pub use accept::{Bounds, ListenError, PlainText, accept, listen, require_tls};
 pub use clients::{ClientAuthority, ClientAuthorityError, ClientCertificate};

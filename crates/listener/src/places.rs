@@ -63,12 +63,12 @@ impl<K: Eq + Hash + Clone> Places<K> {
     /// [`NoPlace`].
     pub fn take(&self, holder: K) -> Result<Place<K>, NoPlace> {
         let mut taken = self.0.taken();
+        if taken.all >= self.0.all_max {
+            return Err(NoPlace::Full);
+        }
         let held = taken.by_holder.get(&holder).copied().unwrap_or_default();
         if held >= self.0.of_one_max {
             return Err(NoPlace::HasEnough);
-        }
-        if taken.all >= self.0.all_max {
-            return Err(NoPlace::Full);
         }
         taken.all += 1;
         taken.by_holder.insert(holder.clone(), held + 1);
@@ -76,6 +76,14 @@ impl<K: Eq + Hash + Clone> Places<K> {
             holder,
             places: Arc::clone(&self.0),
         })
+    }
+}
+
+impl<K: Eq + Hash> Places<K> {
+    /// How many are taken.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.0.taken().all
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Limits {
     pub component_bytes_max: usize,
     /// Components that are received or wait for their check at one time.
     pub uploads_max: usize,
+    /// Of these, those of one user, where users are known.
+    pub uploads_of_user_max: usize,
     /// Components that are checked at one time; each may take as long as its tier lets a compiler run.
     pub checks_max: usize,
     /// Policies that are asked about a config at one time.
@@ -36,8 +38,14 @@ pub struct Limits {
     pub upload_timeout: Duration,
     /// Connections at one time; more wait.
     pub connections_max: usize,
+    /// Of these, connections from one peer address; more are closed at once. A proxy comes from one address for many.
+    pub connections_of_peer_max: usize,
     /// For the handshake of TLS, and for the head of a request.
     pub head_timeout: Duration,
+    /// A connection on which nothing was asked for so long is closed.
+    pub idle_timeout: Duration,
+    /// A connection whose client takes nothing of an answer for so long is closed.
+    pub stall_timeout: Duration,
     /// Requests of one user, where users are known.
     pub requests: Rate,
     /// Requests from one peer address of callers that are not known yet: each may be a question to the API server.
@@ -51,6 +59,8 @@ pub struct Limits {
     pub changes: Rate,
     /// Listeners to events at one time.
     pub listeners_max: usize,
+    /// Of these, those of one user, where users are known: one for each open page of the console.
+    pub listeners_of_user_max: usize,
     /// The longest that one stream goes on before its listener has to come again.
     pub stream_max: Duration,
     /// Time between signs of life on an idle event stream.
@@ -69,6 +79,7 @@ impl Limits {
         document_bytes_max: 64 << 10,
         component_bytes_max: 32 << 20,
         uploads_max: 4,
+        uploads_of_user_max: 2,
         checks_max: 2,
         questions_max: 2,
         modules_max: 64,
@@ -76,7 +87,10 @@ impl Limits {
         request_timeout: Duration::from_secs(15),
         upload_timeout: Duration::from_secs(150),
         connections_max: 1024,
+        connections_of_peer_max: 256,
         head_timeout: Duration::from_secs(15),
+        idle_timeout: Duration::from_secs(60),
+        stall_timeout: Duration::from_secs(30),
         requests: Rate {
             burst: 200,
             period: Duration::from_millis(50),
@@ -92,6 +106,7 @@ impl Limits {
             period: Duration::from_secs(2),
         },
         listeners_max: 64,
+        listeners_of_user_max: 16,
         stream_max: Duration::from_secs(60 * 60),
         heartbeat: Duration::from_secs(10),
         drain: Duration::from_secs(5),

@@ -50,8 +50,11 @@ async fn behind(
 ) {
     let bounds = Bounds {
         connections_max: limits.connections_max,
+        connections_of_peer_max: limits.connections_of_peer_max,
         streams_max: STREAMS_MAX,
         head_timeout: limits.head_timeout,
+        idle_timeout: limits.idle_timeout,
+        stall_timeout: limits.stall_timeout,
         drain: limits.drain,
     };
     accept(listener, tls, Protocol::Http1, app, bounds, stop).await;
