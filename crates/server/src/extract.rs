@@ -7,13 +7,15 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use bytes::Bytes;
+use foreshard_listener::{NoPlace, Place};
 use serde::de::DeserializeOwned;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
+    access::Identity,
     hub::{Hub, Namespace},
     name::{Name, NameError, ObjectName},
     problem::Problem,
+    rates::too_many,
 };
 
 /// The namespace in the path; something is known of it.
@@ -37,7 +39,7 @@ pub(crate) struct Document<T>(pub(crate) T);
 /// A WebAssembly component as the body, and its sender's place among the uploads.
 pub(crate) struct Component {
     pub(crate) bytes: Bytes,
-    _permit: OwnedSemaphorePermit,
+    _place: Place<String>,
 }
 
 impl FromRequestParts<Arc<Hub>> for Scope {
@@ -163,15 +165,32 @@ impl FromRequest<Arc<Hub>> for Component {
                 &["application/wasm", "application/octet-stream"],
             )?;
         }
-        let permit = Arc::clone(&hub.uploads).try_acquire_owned().map_err(|_| {
-            let detail = "there are as many uploads as this server takes at a time";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-uploads", detail).retry_after(5)
+        let user = request.extensions().get::<Identity>();
+        let user = user.map_or_else(String::new, |who| who.user.clone());
+        let place = hub.uploads.take(user).map_err(|why| {
+            let what = ("too-many-uploads", "uploads", 5);
+            no_place(why, what)
         })?;
         let bytes = whole_body(request, hub).await?;
         Ok(Self {
             bytes,
-            _permit: permit,
+            _place: place,
         })
+    }
+}
+
+/// Says that a user has to wait for a place: the kind of the problem where all are taken, what the places are for, and
+/// the seconds after which to try again.
+pub(crate) fn no_place(why: NoPlace, (kind, what, seconds): (&str, &str, u32)) -> Problem {
+    match why {
+        NoPlace::HasEnough => {
+            let detail = format!("you have as many {what} as one user may have at a time");
+            too_many(detail, seconds)
+        }
+        NoPlace::Full => {
+            let detail = format!("there are as many {what} as this server takes at a time");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, kind, detail).retry_after(seconds)
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use foreshard_decide::{DecisionRecord, contract};
+use foreshard_listener::Places;
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
@@ -35,10 +36,12 @@ pub struct Hub {
     unready: Mutex<Option<String>>,
     pub(crate) ports: Ports,
     pub(crate) limits: Limits,
-    pub(crate) uploads: Arc<Semaphore>,
+    /// By user.
+    pub(crate) uploads: Places<String>,
     pub(crate) checks: Arc<Semaphore>,
     pub(crate) questions: Arc<Semaphore>,
-    pub(crate) listeners: Arc<Semaphore>,
+    /// By user.
+    pub(crate) listeners: Places<String>,
     pub(crate) metrics: Metrics,
     /// None: callers are not told apart.
     pub(crate) rates: Option<Rates>,
@@ -89,21 +92,21 @@ impl Hub {
             let namespace = Namespace::new(name.clone(), limits, metrics.clone());
             (name.clone(), namespace)
         };
+        // Where callers are not told apart, all are one user.
+        let told_apart = ports.access.asks_for_token();
+        let places = |all, of_user| Places::new(all, if told_apart { of_user } else { all });
         Arc::new(Self {
             namespaces: RwLock::new(awaited.iter().map(namespace).collect()),
             awaited,
             unready: Mutex::default(),
-            rates: ports
-                .access
-                .asks_for_token()
-                .then(|| Rates::new(limits.requests, limits.changes)),
+            rates: told_apart.then(|| Rates::new(limits.requests, limits.changes)),
             strangers: Strangers::new(&limits),
             ports,
             limits,
-            uploads: Arc::new(Semaphore::new(limits.uploads_max)),
+            uploads: places(limits.uploads_max, limits.uploads_of_user_max),
             checks: Arc::new(Semaphore::new(limits.checks_max)),
             questions: Arc::new(Semaphore::new(limits.questions_max)),
-            listeners: Arc::new(Semaphore::new(limits.listeners_max)),
+            listeners: places(limits.listeners_max, limits.listeners_of_user_max),
             metrics,
             closing: watch::Sender::new(false),
             more_metrics: OnceLock::new(),

@@ -5,18 +5,18 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use axum::{
     Extension,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::HeaderMap,
     response::sse::{Event, KeepAlive, Sse},
 };
+use foreshard_listener::Place;
 use futures::{Stream, StreamExt as _, stream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
 use super::InNamespace;
 use crate::{
     access::{Action, Denied, Identity},
     events,
-    extract::{Scope, ScopeName, require_accepted},
+    extract::{Scope, ScopeName, no_place, require_accepted},
     gate,
     hub::Hub,
     metrics::Metrics,
@@ -50,18 +50,11 @@ pub(crate) async fn get(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     require_accepted(&headers, &["text/event-stream"])?;
     let hidden = hidden_from(&hub, &who, &name).await?;
-    let permit = Arc::clone(&hub.listeners)
-        .try_acquire_owned()
-        .map_err(|_| {
-            let detail = "there are as many listeners as this server takes";
-            Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too-many-listeners",
-                detail,
-            )
-            .retry_after(10)
-        })?;
-    let listener = Listener::new(&hub.metrics, permit);
+    let place = hub.listeners.take(who.user).map_err(|why| {
+        let what = ("too-many-listeners", "listeners to events", 10);
+        no_place(why, what)
+    })?;
+    let listener = Listener::new(&hub.metrics, place);
     let last_id = headers.get("last-event-id").map(|id| id.to_str());
     // What is no text is no id of ours.
     let listening = namespace
@@ -147,15 +140,15 @@ fn written(events: &events::Events, event: &events::Event) -> Event {
 /// Somebody's place among the listeners, given back at the end of the stream.
 struct Listener {
     metrics: Metrics,
-    _permit: OwnedSemaphorePermit,
+    _place: Place<String>,
 }
 
 impl Listener {
-    fn new(metrics: &Metrics, permit: OwnedSemaphorePermit) -> Self {
+    fn new(metrics: &Metrics, place: Place<String>) -> Self {
         metrics.listeners.inc();
         Self {
             metrics: metrics.clone(),
-            _permit: permit,
+            _place: place,
         }
     }
 }

@@ -90,6 +90,48 @@ async fn there_are_only_so_many_listeners() {
     heard(&hub, events(), "retry").await;
 }
 
+#[tokio::test]
+async fn one_user_takes_only_so_many_places() {
+    let rules = ["ann", "bob"].map(|who| {
+        let rules = [
+            "list scalingpolicies in demo",
+            "update policymodules in demo",
+        ];
+        rules.map(|rule| (who, rule))
+    });
+    let limits = Limits {
+        listeners_of_user_max: 1,
+        uploads_of_user_max: 1,
+        ..Limits::DEFAULT
+    };
+    let hub = super::access::guarded(&rules.concat(), limits);
+    let events = |who| super::access::from(who, request("GET", "~/events", Body::empty()));
+    let first = app(Arc::clone(&hub)).oneshot(events("ann")).await.unwrap();
+    let second = send(&hub, events("ann")).await;
+    assert_eq!(second.problem().1, "too-many-requests");
+    assert!(second.headers.contains_key(header::RETRY_AFTER));
+    heard(&hub, events("bob"), "retry").await;
+    drop(first);
+    heard(&hub, events("ann"), "retry").await;
+
+    let upload = |who, body| super::access::from(who, request("PUT", "~/policymodules/mine", body));
+    let (sender, body) = tokio::sync::mpsc::channel::<Result<bytes::Bytes, std::io::Error>>(1);
+    let body = tokio_stream::wrappers::ReceiverStream::new(body);
+    let slow = upload("ann", Body::from_stream(body));
+    let slow = async { app(Arc::clone(&hub)).oneshot(slow).await.unwrap().status() };
+    let other = async {
+        // The first has its place once its body is read.
+        sender.send(Ok("good".into())).await.unwrap();
+        sender.reserve().await.unwrap();
+        let second = send(&hub, upload("ann", Body::from("good"))).await;
+        assert_eq!(second.problem().1, "too-many-requests");
+        let others = send(&hub, upload("bob", Body::from("good"))).await;
+        assert_eq!(others.status, StatusCode::CREATED);
+        drop(sender);
+    };
+    assert_eq!(tokio::join!(slow, other).0, StatusCode::OK);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_that_never_ends_runs_into_the_time_limit() {
     let never = Body::from_stream(futures::stream::pending::<
