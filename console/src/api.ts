@@ -66,7 +66,7 @@ export interface Forecast {
 }
 
 export interface Recommendation {
-  id: number;
+  id: string;
   target: string;
   at: number;
   changed: boolean;
@@ -207,11 +207,11 @@ export class Api {
     return ask(`${this.base}/recommendations?${new URLSearchParams(query)}`);
   }
 
-  recommendationUrl(id: number): string {
+  recommendationUrl(id: string): string {
     return `${this.base}/recommendations/${id}`;
   }
 
-  explanation(id: number): Promise<Recommendation & { explanation: Explanation }> {
+  explanation(id: string): Promise<Recommendation & { explanation: Explanation }> {
     return ask(`${this.recommendationUrl(id)}?record=false`);
   }
 

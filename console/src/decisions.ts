@@ -8,7 +8,7 @@ import { iso, time } from "./format";
 const SHOWN = 40;
 
 export class Timeline {
-  private readonly items = new Map<number, HTMLElement>();
+  private readonly items = new Map<string, HTMLElement>();
   private query: Record<string, string> = {};
   private cursor: string | null = null;
   private wantsOlder = false;
@@ -42,7 +42,7 @@ export class Timeline {
     // The oldest goes: it can be had again with the button.
     const last = this.list.lastElementChild as HTMLElement | null;
     if (last && !last.contains(document.activeElement)) {
-      this.items.delete(Number(last.dataset["id"]));
+      this.items.delete(last.dataset["id"] ?? "");
       last.remove();
       this.cursor = (this.list.lastElementChild as HTMLElement).dataset["id"] ?? null;
       this.older.hidden = false;
@@ -75,7 +75,7 @@ export class Timeline {
       h("span", { class: "reason" }, decision.reason),
     );
     button.addEventListener("click", () => this.choose(decision));
-    const item = h("li", { "data-id": String(decision.id) }, button);
+    const item = h("li", { "data-id": decision.id }, button);
     this.items.set(decision.id, item);
     return item;
   }

@@ -105,6 +105,17 @@ impl<K: Watched> Index<K> {
             .collect()
     }
 
+    /// Those objects of a namespace whose names begin with `prefix`.
+    #[must_use]
+    pub fn begin_with(&self, namespace: &str, prefix: &str) -> Vec<Arc<K>> {
+        let first = (namespace.to_owned(), prefix.to_owned());
+        let inner = self.read();
+        let from = inner.objects.range(first..);
+        from.take_while(|((of, name), _)| of == namespace && name.starts_with(prefix))
+            .map(|(_, it)| Arc::clone(it))
+            .collect()
+    }
+
     /// Every object.
     #[must_use]
     pub fn all(&self) -> Vec<(Key, Arc<K>)> {

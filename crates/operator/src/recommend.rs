@@ -13,6 +13,11 @@ use crate::shared::Shared;
 use foreshard_controller::call::in_time;
 use foreshard_controller::error::chain;
 
+/// How the names of a policy's recommendations begin; those of others may as well.
+pub(crate) fn prefix(policy_name: &str) -> String {
+    format!("{policy_name}-")
+}
+
 /// Makes the object, and hands it out if it could be made. The oldest beyond [`KEPT_MAX`] go.
 pub(crate) async fn create(
     shared: &Shared,
@@ -21,7 +26,8 @@ pub(crate) async fn create(
 ) -> Option<Arc<ScalingRecommendation>> {
     let namespace = policy.namespace()?;
     let api: Api<ScalingRecommendation> = Api::namespaced(shared.client.clone(), &namespace);
-    let name = format!("{}-{:x}", spec.policy_name, unix(&spec.issued_time));
+    let prefix = prefix(&spec.policy_name);
+    let name = format!("{prefix}{:x}", unix(&spec.issued_time));
     let policy_name = spec.policy_name.clone();
     let mut object = ScalingRecommendation::new(&name, spec);
     object.metadata.labels = Some([(annotation::POLICY.to_owned(), policy_name.clone())].into());
@@ -47,7 +53,7 @@ pub(crate) async fn create(
     let mut known: Vec<_> = shared
         .indexes
         .recommendations
-        .in_namespace(&namespace)
+        .begin_with(&namespace, &prefix)
         .into_iter()
         .filter(|it| it.spec.policy_name == policy_name && it.name_any() != name)
         .collect();

@@ -22,8 +22,8 @@ pub(crate) struct Ration {
     /// When, oldest first.
     recorded: VecDeque<i64>,
     last: Option<Worth>,
-    /// The name of the newest, and the count that it asks for.
-    named: Option<(String, u32)>,
+    /// The name of the newest.
+    named: Option<String>,
     seeded: bool,
 }
 
@@ -73,31 +73,24 @@ impl Ration {
         let recent = known.iter().filter(|it| now - it.at < HOUR_SECONDS);
         self.recorded = recent.map(|it| it.at).collect();
         let Some(newest) = known.pop() else { return };
+        self.named = Some(newest.name);
         let Some(to) = newest.to else { return };
         self.last = Some(Worth {
             to,
             mode: newest.mode,
             clamps: None,
         });
-        self.named = Some((newest.name, to));
     }
 
     /// The name of the newest, now that it is there.
     pub(crate) fn named(&mut self, name: String) {
-        self.named = self.last.as_ref().map(|last| (name, last.to));
+        self.named = Some(name);
     }
 
     /// The name of the newest recommendation.
     #[must_use]
     pub(crate) fn name(&self) -> Option<&str> {
-        self.named.as_ref().map(|(name, _)| name.as_str())
-    }
-
-    /// The name of the newest recommendation, if it asks for `to`.
-    #[must_use]
-    pub(crate) fn name_for(&self, to: u32) -> Option<&str> {
-        let (name, asked) = self.named.as_ref()?;
-        (*asked == to).then_some(name.as_str())
+        self.named.as_deref()
     }
 
     /// When the next one may be recorded at the earliest, in Unix seconds; none: at once.
@@ -329,6 +322,34 @@ mod tests {
             .filter(|&minute| ration.take(minute * 60, &part(3, 4 + minute as u32), Mode::Observe));
         assert_eq!(taken.count(), PER_HOUR_MAX);
         assert!(ration.take(HOUR_SECONDS, &part(3, 99), Mode::Observe));
+    }
+
+    #[test]
+    fn what_was_recorded_before_a_restart_counts() {
+        let known = |at, to| Recorded {
+            at,
+            to: Some(to),
+            mode: Mode::Approve,
+            name: format!("web-{at}"),
+        };
+        let now = 10 * HOUR_SECONDS;
+        let mut ration = Ration::default();
+        assert!(!ration.is_seeded());
+        let all = [
+            known(now - 60, 5),
+            known(now - 900, 4),
+            known(now - 7200, 9),
+        ];
+        ration.seed(now, all.into_iter());
+        assert!(ration.is_seeded());
+        assert_eq!(ration.name(), Some("web-35940"));
+        assert!(!ration.take(now, &part(3, 5), Mode::Approve), "it was said");
+        assert!(ration.take(now, &part(3, 6), Mode::Approve));
+        ration.seed(now, (0..6).map(|i| known(now - 600 + i, 4)));
+        assert!(!ration.take(now, &part(3, 7), Mode::Approve));
+        assert_eq!(ration.next(), Some(now - 600 + HOUR_SECONDS));
+        ration.forget();
+        assert!(!ration.is_seeded());
     }
 
     #[test]

@@ -4,11 +4,16 @@ use std::{collections::VecDeque, sync::Arc};
 
 use foreshard_decide::{DecisionRecord, Explanation};
 
-use crate::view::Recommendation;
+use crate::{
+    ids::{Id, Ids},
+    view::Recommendation,
+};
 
 /// A decision as it is kept: in short, why, and for a while the record that replays.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
+    /// Ascending in time.
+    number: u64,
     pub(crate) summary: Arc<Recommendation>,
     pub(crate) explanation: Arc<Explanation>,
     pub(crate) record: Option<Arc<DecisionRecord>>,
@@ -25,14 +30,15 @@ pub struct Retention {
     pub records_max: usize,
 }
 
-/// Decisions in the order of their ids; the oldest of each kind dropped, so that a quiet week does not push out what
+/// Decisions in the order of their numbers; the oldest of each kind dropped, so that a quiet week does not push out what
 /// was done before it.
 #[derive(Debug)]
 pub(crate) struct Decisions {
     changed: VecDeque<Kept>,
     unchanged: VecDeque<Kept>,
     retention: Retention,
-    next_id: u64,
+    ids: Ids,
+    next_number: u64,
 }
 
 /// Which decisions are asked for.
@@ -44,7 +50,7 @@ pub(crate) struct Filter {
     pub(crate) changed: Option<bool>,
     /// Taken at this time or later.
     pub(crate) since: Option<f64>,
-    /// With an id below this.
+    /// With a number below this.
     pub(crate) before: Option<u64>,
 }
 
@@ -54,7 +60,8 @@ impl Decisions {
             changed: VecDeque::new(),
             unchanged: VecDeque::new(),
             retention,
-            next_id: 1,
+            ids: Ids::new(),
+            next_number: 1,
         }
     }
 
@@ -64,8 +71,9 @@ impl Decisions {
         mut summary: Recommendation,
         record: Arc<DecisionRecord>,
     ) -> Arc<Recommendation> {
-        summary.id = self.next_id;
-        self.next_id += 1;
+        let number = self.next_number;
+        summary.id = self.ids.write(number);
+        self.next_number += 1;
         let (kind, max) = if summary.changed {
             (&mut self.changed, self.retention.changed_max)
         } else {
@@ -73,6 +81,7 @@ impl Decisions {
         };
         let summary = Arc::new(summary);
         kind.push_back(Kept {
+            number,
             summary: Arc::clone(&summary),
             explanation: Arc::new(record.explanation.clone()),
             record: Some(record),
@@ -87,25 +96,28 @@ impl Decisions {
         summary
     }
 
-    pub(crate) fn get(&self, id: u64) -> Option<Kept> {
+    pub(crate) fn read_id(&self, id: &str) -> Id {
+        self.ids.read(id)
+    }
+
+    pub(crate) fn get(&self, number: u64) -> Option<Kept> {
         [&self.changed, &self.unchanged]
             .into_iter()
             .find_map(|kind| {
-                let at = kind.partition_point(|kept| kept.summary.id < id);
-                kind.get(at).filter(|kept| kept.summary.id == id).cloned()
+                let at = kind.partition_point(|kept| kept.number < number);
+                kind.get(at).filter(|kept| kept.number == number).cloned()
             })
     }
 
-    /// The newest that a ScalingRecommendation of this name stands for.
+    /// The first that a ScalingRecommendation of this name stands for: later ones have the same plan once more.
     pub(crate) fn of_object(&self, name: &str) -> Option<Kept> {
         let of_object = |kept: &&Kept| {
             let object = kept.summary.object.as_ref();
             object.is_some_and(|object| object.name == name)
         };
-        let changed = self.changed.iter().rev();
-        let all = changed.chain(self.unchanged.iter().rev());
+        let all = self.changed.iter().chain(&self.unchanged);
         all.filter(of_object)
-            .max_by_key(|kept| kept.summary.id)
+            .min_by_key(|kept| kept.number)
             .cloned()
     }
 
@@ -115,7 +127,7 @@ impl Decisions {
         let mut unchanged = self.unchanged.iter().rev().peekable();
         let newest_first = std::iter::from_fn(|| {
             let newer = match (changed.peek(), unchanged.peek()) {
-                (Some(a), Some(b)) => a.summary.id > b.summary.id,
+                (Some(a), Some(b)) => a.number > b.number,
                 (a, _) => a.is_some(),
             };
             if newer {
@@ -124,24 +136,24 @@ impl Decisions {
                 unchanged.next()
             }
         });
-        let summaries = newest_first.map(|kept| &kept.summary);
-        summaries
-            .filter(|summary| filter.takes(summary))
+        newest_first
+            .filter(|kept| filter.takes(kept))
             .take(limit)
-            .cloned()
+            .map(|kept| Arc::clone(&kept.summary))
             .collect()
     }
 }
 
 impl Filter {
-    fn takes(&self, it: &Recommendation) -> bool {
+    fn takes(&self, kept: &Kept) -> bool {
+        let it = &kept.summary;
         let of_part = |part: &String| {
             let changes_count = self.changed == Some(true);
             it.parts
                 .iter()
                 .any(|step| step.part == *part && (!changes_count || step.from != step.to))
         };
-        self.before.is_none_or(|before| it.id < before)
+        self.before.is_none_or(|before| kept.number < before)
             && self.since.is_none_or(|since| it.at >= since)
             && self.changed.is_none_or(|changed| it.changed == changed)
             && self
@@ -159,7 +171,7 @@ mod tests {
 
     fn decision(at: f64, from: u32, to: u32) -> Recommendation {
         Recommendation {
-            id: 0,
+            id: String::new(),
             target: "shop".to_owned(),
             at,
             changed: from != to,
@@ -176,7 +188,8 @@ mod tests {
     }
 
     fn ids(list: &[Arc<Recommendation>]) -> Vec<u64> {
-        list.iter().map(|it| it.id).collect()
+        let number = |id: &String| id.split_once('-').unwrap().1.parse().unwrap();
+        list.iter().map(|it| number(&it.id)).collect()
     }
 
     #[test]
@@ -231,7 +244,10 @@ mod tests {
             ..Filter::default()
         };
         assert!(kept.list(&other, 9).is_empty());
-        assert_eq!(kept.get(3).map(|it| it.summary.id), Some(3));
+        assert_eq!(
+            kept.get(3).map(|it| it.summary.id.clone()),
+            Some(kept.ids.write(3))
+        );
         let has_record = |id| kept.get(id).map(|it| it.record.is_some());
         assert_eq!(
             [8, 9, 10].map(has_record),

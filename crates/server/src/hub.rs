@@ -17,6 +17,7 @@ use crate::{
     board::{Activation, Board},
     decisions::{Decisions, Filter, Kept},
     events::Events,
+    ids::Id,
     limits::Limits,
     memory_store::MemoryStore,
     metrics::Metrics,
@@ -356,8 +357,13 @@ impl Namespace {
         lock(&self.decisions).list(filter, limit)
     }
 
-    pub(crate) fn recommendation(&self, id: u64) -> Option<Kept> {
-        lock(&self.decisions).get(id)
+    /// What an id of a decision stands for.
+    pub(crate) fn read_id(&self, id: &str) -> Id {
+        lock(&self.decisions).read_id(id)
+    }
+
+    pub(crate) fn recommendation(&self, number: u64) -> Option<Kept> {
+        lock(&self.decisions).get(number)
     }
 
     pub(crate) fn recommendation_of(&self, object: &str) -> Option<Kept> {

@@ -19,6 +19,7 @@ mod gate;
 mod guard;
 mod hosted;
 mod hub;
+mod ids;
 mod limits;
 mod memory_store;
 mod metrics;

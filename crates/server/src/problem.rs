@@ -73,6 +73,14 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
     }
 
+    /// What was given elsewhere means nothing here.
+    pub(crate) fn of_another_replica(what: &str, value: &str) -> Self {
+        let detail = format!(
+            "the {what} {value:?} was given by another replica of this server, or by this one before it was restarted"
+        );
+        Self::new(StatusCode::GONE, "other-replica", detail)
+    }
+
     /// A fault in the query.
     pub fn query(parameter: &str, message: impl Into<String>) -> Self {
         Self::new(

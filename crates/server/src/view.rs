@@ -267,8 +267,8 @@ pub struct Step {
 /// A decision in short.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Recommendation {
-    /// Ascending in time.
-    pub id: u64,
+    /// Of this replica, and only until it is restarted: another one has taken decisions of its own.
+    pub id: String,
     /// The target.
     pub target: String,
     /// When it was taken.
@@ -305,7 +305,7 @@ impl Recommendation {
             reason: it.summary.clone(),
         });
         Self {
-            id: 0,
+            id: String::new(),
             target: target.to_owned(),
             at: record.context.now,
             changed: !record.plan.is_empty(),

@@ -196,7 +196,7 @@ fn an_uploaded_policy_acts_from_the_next_minute_on() {
     );
     for item in page["items"].as_array().unwrap() {
         assert_eq!(item["policy"], "mine", "{item}");
-        let id = &item["id"];
+        let id = item["id"].as_str().unwrap();
         let detail = demo.get(&format!("/recommendations/{id}?record=false"));
         assert_eq!(detail["explanation"]["verdicts"][0]["policy"], "mine");
     }

@@ -4,8 +4,7 @@
 //! at once more: the lease, the kill switch, the pauses; and the write itself names the version that was read.
 
 use foreshard_api::condition::{Finding, kind};
-use foreshard_api::time::unix;
-use foreshard_api::v1alpha1::{Mode, ScalingPolicy, ScalingRecommendation};
+use foreshard_api::v1alpha1::{Mode, ScalingPolicy};
 use foreshard_decide::contract::Action;
 use kube::ResourceExt as _;
 use kube::api::Api;
@@ -15,7 +14,6 @@ use super::{Pass, Worker};
 use crate::metrics::ActionLabels;
 use crate::part::PART;
 use crate::recommend;
-use crate::recommendation::Recorded;
 use crate::target::{Seen, TargetError};
 use foreshard_controller::call::{Turn, unix_now};
 use foreshard_controller::error::chain;
@@ -272,26 +270,18 @@ impl Worker {
 
     /// Records the decision as an object, if it is worth it.
     async fn record(&mut self, pass: &mut Pass) {
-        let Some(outcome) = &self.outcome else { return };
+        let Some(outcome) = self.outcome.clone() else {
+            return;
+        };
         let Some(part) = outcome.record.explanation.parts.first() else {
             return;
         };
-        if !self.shared.claim.holds() {
+        if !self.shared.claim.holds() || self.shared.indexes.waits_for().is_some() {
             // Whoever leads meanwhile records; what they did counts as well.
             self.memory.ration.forget();
             return;
         }
-        if !self.memory.ration.is_seeded() {
-            let all = self
-                .shared
-                .indexes
-                .recommendations
-                .in_namespace(&self.key.0);
-            let own = all.iter().filter(|it| it.spec.policy_name == self.key.1);
-            self.memory
-                .ration
-                .seed(pass.now, own.map(|it| recorded(it)));
-        }
+        self.seed_ration(pass);
         if !self.memory.ration.take(pass.now, part, pass.in_force.mode) {
             return;
         }
@@ -317,17 +307,6 @@ impl Worker {
         if let Ok(Err(error)) = keeping.await {
             tracing::warn!(namespace = self.key.0, policy = self.key.1, %error, "decision not kept");
         }
-    }
-}
-
-/// What counts of a recommendation that is there.
-fn recorded(object: &ScalingRecommendation) -> Recorded {
-    let step = object.spec.plan.first();
-    Recorded {
-        at: unix(&object.spec.issued_time),
-        to: step.and_then(|step| u32::try_from(step.to).ok()),
-        mode: object.spec.mode,
-        name: object.name_any(),
     }
 }
 

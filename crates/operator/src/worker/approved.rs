@@ -11,7 +11,7 @@ use kube::{Resource as _, ResourceExt as _};
 use super::act::up_to_date;
 use super::{Pass, Worker};
 use crate::recommend;
-use crate::recommendation::PER_HOUR_MAX;
+use crate::recommendation::{PER_HOUR_MAX, Recorded, digest, plan};
 use crate::target::Seen;
 
 impl Worker {
@@ -23,7 +23,7 @@ impl Worker {
         wanted: Option<u32>,
     ) -> Finding {
         let Some(approved) = self.newest_approval(pass) else {
-            return wanted.map_or_else(|| up_to_date(seen), |count| self.asks(seen, count));
+            return wanted.map_or_else(|| up_to_date(seen), |count| self.asks(pass, seen, count));
         };
         let name = approved.name_any();
         let (from, to) = step(&approved);
@@ -66,10 +66,10 @@ impl Worker {
     }
 
     /// Says who has to approve what.
-    fn asks(&self, seen: &Seen, count: u32) -> Finding {
-        let ration = &self.memory.ration;
+    fn asks(&self, pass: &Pass, seen: &Seen, count: u32) -> Finding {
         let what = format!("{} to {count} replicas waits", seen.wanted);
-        let message = match (ration.name_for(count), ration.next()) {
+        let recorded = self.recorded(pass).map(|it| it.name_any());
+        let message = match (recorded, self.memory.ration.next()) {
             (Some(name), _) => format!(
                 "{what} until somebody approves scalingrecommendation {name}: kubectl foreshard approve {name} -n {}; docs/security.md says how with kubectl alone",
                 self.key.0
@@ -111,23 +111,66 @@ impl Worker {
 
     /// The newest recommendation of this policy that was approved, unless it is done or void: those before it are void.
     fn newest_approval(&self, pass: &Pass) -> Option<Arc<ScalingRecommendation>> {
-        let all = self
-            .shared
-            .indexes
-            .recommendations
-            .in_namespace(&self.key.0);
-        let own = all
-            .into_iter()
-            .filter(|it| is_of(it, &pass.object) && is_approved(it, pass.now));
-        own.max_by_key(|it| unix(&it.spec.issued_time))
-            .filter(|newest| {
-                let state = newest
-                    .status
-                    .as_ref()
-                    .and_then(|status| status.state.as_deref());
-                matches!(state, None | Some("Pending"))
-            })
+        let own = self.recommendations(&pass.object).into_iter();
+        own.filter(|it| is_approved(it, pass.now))
+            .max_by_key(|it| unix(&it.spec.issued_time))
+            .filter(|newest| is_pending(newest))
     }
+
+    /// The recommendation that stands for what was just decided, whichever replica has recorded it.
+    pub(super) fn recorded(&self, pass: &Pass) -> Option<Arc<ScalingRecommendation>> {
+        let part = self.part().filter(|part| part.wanted != part.before)?;
+        let digest = digest(&pass.policy.target, &plan(part));
+        standing(self.recommendations(&pass.object), &digest, pass.now)
+    }
+
+    /// Counts what is there in the ration, once.
+    pub(super) fn seed_ration(&mut self, pass: &Pass) {
+        if self.memory.ration.is_seeded() {
+            return;
+        }
+        let own = self.recommendations(&pass.object).into_iter();
+        let own = own.map(|it| {
+            let step = it.spec.plan.first();
+            Recorded {
+                at: unix(&it.spec.issued_time),
+                to: step.and_then(|step| u32::try_from(step.to).ok()),
+                mode: it.spec.mode,
+                name: it.name_any(),
+            }
+        });
+        self.memory.ration.seed(pass.now, own);
+    }
+
+    /// All that were made for this policy.
+    fn recommendations(&self, policy: &ScalingPolicy) -> Vec<Arc<ScalingRecommendation>> {
+        let (namespace, name) = &self.key;
+        let index = &self.shared.indexes.recommendations;
+        let mut all = index.begin_with(namespace, &recommend::prefix(name));
+        all.retain(|it| is_of(it, policy));
+        all
+    }
+}
+
+/// The newest of those with this plan that may still be carried out.
+fn standing(
+    all: Vec<Arc<ScalingRecommendation>>,
+    digest: &str,
+    now: i64,
+) -> Option<Arc<ScalingRecommendation>> {
+    let same = all.into_iter().filter(|it| {
+        it.spec.digest == digest && unix(&it.spec.expiry_time) > now && is_pending(it)
+    });
+    same.max_by_key(|it| unix(&it.spec.issued_time))
+}
+
+/// Whether nothing has become of it yet.
+fn is_pending(it: &ScalingRecommendation) -> bool {
+    let state = it
+        .status
+        .as_ref()
+        .and_then(|status| status.state.as_deref());
+    matches!(state, None | Some("Pending"))
 }
 
 /// Whether it was made for this very policy: not for one of the same name, or for another target, before it.
@@ -172,5 +215,45 @@ fn passes_by(clamp: &Clamp) -> bool {
         | Guard::Freeze
         | Guard::Freshness => true,
         Guard::Demotion | Guard::Floor | Guard::Budget | Guard::Bounds => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn made(name: &str, digest: &str, state: &str, minute: u32) -> Arc<ScalingRecommendation> {
+        let object = json!({
+            "apiVersion": "foreshard.dev/v1alpha1", "kind": "ScalingRecommendation", "metadata": {"name": name},
+            "spec": {
+                "policyName": "web", "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+                "mode": "Approve", "issuedTime": format!("2026-07-03T10:{minute:02}:00Z"),
+                "expiryTime": format!("2026-07-03T10:{:02}:00Z", minute + 30),
+                "plan": [{"type": "Replicas", "from": 3, "to": 9, "reason": "load"}], "digest": digest,
+                "explanation": {"summary": "load"}, "counterfactual": {"replicas": 3, "summary": "plain HPA"},
+            },
+            "status": {"state": state},
+        });
+        Arc::new(serde_json::from_value(object).unwrap())
+    }
+
+    #[test]
+    fn a_decision_is_told_with_the_object_of_the_same_plan() {
+        let all = || {
+            vec![
+                made("web-1", "sha256:1", "Pending", 0),
+                made("web-2", "sha256:1", "Pending", 5),
+                made("web-3", "sha256:1", "Applied", 6),
+                made("web-4", "sha256:2", "Pending", 7),
+            ]
+        };
+        let minute = |minute: i64| unix(&all()[0].spec.issued_time) + minute * 60;
+        let found = |digest, now| standing(all(), digest, now).map(|it| it.name_any());
+        assert_eq!(found("sha256:1", minute(10)), Some("web-2".to_owned()));
+        assert_eq!(found("sha256:2", minute(10)), Some("web-4".to_owned()));
+        assert_eq!(found("sha256:3", minute(10)), None);
+        assert_eq!(found("sha256:1", minute(36)), None, "expired");
     }
 }

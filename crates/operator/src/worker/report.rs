@@ -37,6 +37,7 @@ impl Worker {
     /// Tells everybody.
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn report(&mut self, pass: Pass) {
+        let recorded = pass.recommendation.clone().or_else(|| self.recorded(&pass));
         let Pass {
             object,
             policy,
@@ -44,7 +45,7 @@ impl Worker {
             mut findings,
             seen,
             in_force,
-            recommendation,
+            recommendation: _,
             notes: _,
         } = pass;
         let ready = ready(&findings);
@@ -108,7 +109,7 @@ impl Worker {
                 .bound
                 .as_ref()
                 .map_or("none", |bound| bound.first());
-            let made = recommendation.map(|made| RecommendationObject {
+            let made = recorded.map(|made| RecommendationObject {
                 digest: made.spec.digest.clone(),
                 name: made.name_any(),
             });

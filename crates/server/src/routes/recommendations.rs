@@ -10,6 +10,7 @@ use super::{InNamespace, query};
 use crate::{
     decisions::Filter,
     extract::{Params, Scope},
+    ids::Id,
     problem::{Problem, ProblemDocument},
     view::{Recommendation, RecommendationDetail},
 };
@@ -68,8 +69,13 @@ pub(crate) async fn list(
             format!("not between 1 and {LIMIT_MAX}"),
         ));
     }
-    let before = query.cursor.as_deref().map(str::parse).transpose();
-    let before = before.map_err(|_| Problem::query("cursor", "not the `next` of a page"))?;
+    let before = query.cursor.as_deref();
+    let before = before.map(|cursor| match namespace.read_id(cursor) {
+        Id::Number(number) => Ok(number),
+        Id::Foreign => Err(of_another_replica("cursor", cursor)),
+        Id::None => Err(Problem::query("cursor", "not the `next` of a page")),
+    });
+    let before = before.transpose()?;
     let Query {
         target,
         part,
@@ -88,11 +94,15 @@ pub(crate) async fn list(
     let mut items = namespace.recommendations(&filter, limit + 1);
     let more = items.len() > limit;
     items.truncate(limit);
-    let next = items
-        .last()
-        .filter(|_| more)
-        .map(|last| last.id.to_string());
+    let next = items.last().filter(|_| more).map(|last| last.id.clone());
     Ok(Json(RecommendationPage { items, next }))
+}
+
+/// The same of ids and cursors of decisions.
+fn of_another_replica(what: &str, value: &str) -> Problem {
+    Problem::of_another_replica(what, value).fix(
+        "list the decisions again; the name of a ScalingRecommendation is the same on all replicas",
+    )
 }
 
 /// How much of a decision is asked for.
@@ -127,13 +137,15 @@ pub(crate) async fn get(
         .iter()
         .find(|(name, _)| *name == "name")
         .map_or("", |(_, name)| name);
-    let kept = match text.parse() {
-        Ok(id) => namespace.recommendation(id),
-        Err(_) => namespace.recommendation_of(text),
+    let id = namespace.read_id(text);
+    let kept = match id {
+        Id::Number(number) => namespace.recommendation(number),
+        Id::Foreign | Id::None => namespace.recommendation_of(text),
     };
-    let kept = kept.ok_or_else(|| {
-        Problem::not_found("recommendation", text)
-            .fix("it may be too old; list those that are kept")
+    let kept = kept.ok_or_else(|| match id {
+        Id::Foreign => of_another_replica("id", text),
+        Id::Number(_) | Id::None => Problem::not_found("recommendation", text)
+            .fix("it may be too old; list those that are kept"),
     })?;
     Ok(Json(RecommendationDetail {
         summary: kept.summary,

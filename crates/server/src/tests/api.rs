@@ -74,8 +74,36 @@ fn ids(page: &Value) -> Vec<u64> {
         .as_array()
         .unwrap()
         .iter()
-        .map(|it| it["id"].as_u64().unwrap())
+        .map(|it| number(it["id"].as_str().unwrap()))
         .collect()
+}
+
+/// The number of a decision's id, which begins with what tells the replica.
+fn number(id: &str) -> u64 {
+    id.split_once('-').unwrap().1.parse().unwrap()
+}
+
+/// The id of a decision of this hub.
+async fn id_of(hub: &Arc<Hub>, wanted: u64) -> String {
+    let page = get(hub, "~/recommendations?limit=200").await.json();
+    let items = page["items"].as_array().unwrap();
+    let ids = items.iter().map(|it| it["id"].as_str().unwrap());
+    let mut ids = ids.filter(|id| number(id) == wanted);
+    ids.next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn what_another_replica_counts_is_not_taken_for_our_own() {
+    let [here, elsewhere] = [hub(), hub()];
+    let id = id_of(&elsewhere, 4).await;
+    for path in [
+        format!("~/recommendations/{id}"),
+        format!("~/recommendations?cursor={id}"),
+    ] {
+        assert_eq!(get(&elsewhere, &path).await.status, StatusCode::OK);
+        let gone = get(&here, &path).await;
+        assert_eq!(gone.problem(), (410, "other-replica".to_owned(), vec![]));
+    }
 }
 
 #[tokio::test]
@@ -114,7 +142,8 @@ async fn recommendations_are_filtered_and_paged() {
 #[tokio::test]
 async fn a_recommendation_carries_its_explanation_and_a_record_that_replays() {
     let hub = hub();
-    let detail = get(&hub, "~/recommendations/4").await;
+    let path = format!("~/recommendations/{}", id_of(&hub, 4).await);
+    let detail = get(&hub, &path).await;
     let json = detail.json();
     assert_eq!(
         (&json["changed"], &json["at"], &json["policy"]),
@@ -129,7 +158,7 @@ async fn a_recommendation_carries_its_explanation_and_a_record_that_replays() {
         detail.text.contains(&again),
         "the record on the wire is what a replay gives, byte for byte"
     );
-    let short = get(&hub, "~/recommendations/4?record=false").await.json();
+    let short = get(&hub, &format!("{path}?record=false")).await.json();
     assert_eq!(
         (&short["record"], &short["explanation"]),
         (&json!(null), &json["explanation"])

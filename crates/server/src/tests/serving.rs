@@ -29,7 +29,12 @@ async fn events_bring_what_was_missed_and_what_comes() {
         .unwrap()
         .events
         .id(1);
-    let text = heard(&hub, with(events(), "last-event-id", &first), "\"id\":19").await;
+    let text = heard(
+        &hub,
+        with(events(), "last-event-id", &first),
+        "-19\",\"target\"",
+    )
+    .await;
     assert!(text.starts_with("retry: 2000\n: listening\n\n"), "{text}");
     assert!(
         text.contains("event: decision\n") && !text.contains(&format!("\nid: {first}\n")),
