@@ -42,8 +42,9 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// The load that rises at `earliest` or soon after: moved by whole bins, so that bins of now are bins of the trace.
-    /// Cut in between, the mean of the bin that holds the peak would be another one in every run.
+    /// The load that rises at `earliest` or soon after. It is moved so that the trace's values, which are reached in the
+    /// middle of its bins, are reached where the history is sampled: at whole steps. Sampled in between, the peak that is
+    /// to be foreseen would be another one in every run.
     pub(crate) fn rising_from(root: &Path, earliest: i64) -> Self {
         let path = root.join(TRACE);
         let series = trace::read(&path, &ReadOptions::default(), &mut |_| {}).unwrap();
@@ -62,7 +63,7 @@ impl Scene {
             sums.push(sum);
         }
         Self {
-            shift: (earliest - RISE + step - 1).div_euclid(step) * step,
+            shift: (earliest - RISE + step - 1).div_euclid(step) * step + step / 2,
             start: series.start + first * step,
             step,
             values,
