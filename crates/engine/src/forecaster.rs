@@ -252,8 +252,9 @@ impl Forecaster {
             kept: kept.clone(),
             at: now,
             peaks: question.peaks.clone(),
-            until: question.series.end(),
-            known: known(question.series, question.series.end()),
+            // Not the end of the series: one that is empty ends where it begins.
+            until: now,
+            known: known(question.series, now),
         });
         kept
     }
@@ -333,9 +334,8 @@ mod tests {
 
     #[test]
     fn what_was_fitted_before_history_was_there_is_fitted_again() {
-        let mut forecaster = Forecaster::default();
         let calendar = Calendar::default();
-        let mut step = |series: &Series, now: i64| {
+        let ask = |forecaster: &mut Forecaster, series: &Series, now: i64| {
             let forecast = forecaster.step(Question {
                 now,
                 series,
@@ -353,12 +353,24 @@ mod tests {
             });
             (forecast.reliable, forecaster.fitted.as_ref().unwrap().at)
         };
+        let mut forecaster = Forecaster::default();
+        let mut step = |series: &Series, now| ask(&mut forecaster, series, now);
         let now = wave(0).end();
         // The first day that a backfill gives, then all of it, a minute later.
         assert_eq!(step(&wave(13), now), (false, now));
         assert_eq!(step(&wave(0), now + 60), (true, now + 60));
         // A gap that closes, and time that passes, are no reason.
         assert_eq!(step(&wave(0), now + 120).1, now + 60);
+        // A source that was gone for a while: nothing at first, and then all of it.
+        let nothing = Series {
+            start: 0,
+            step: 300,
+            values: Vec::new(),
+        };
+        let mut forecaster = Forecaster::default();
+        let mut step = |series: &Series, now| ask(&mut forecaster, series, now);
+        assert_eq!(step(&nothing, now), (false, now));
+        assert_eq!(step(&wave(0), now + 60), (true, now + 60));
     }
 
     #[test]

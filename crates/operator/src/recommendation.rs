@@ -10,6 +10,8 @@ use foreshard_decide::{DecisionRecord, PartExplanation};
 
 /// Most recommendations of one policy in an hour.
 pub(crate) const PER_HOUR_MAX: usize = 6;
+/// Of these, those that are kept for plans which wait for somebody's approval to add.
+const KEPT_FOR_GROWTH: usize = 2;
 /// Most recommendations that are kept of one policy.
 pub(crate) const KEPT_MAX: usize = 20;
 /// Seconds after which a recommendation that nobody approved is void.
@@ -101,7 +103,8 @@ impl Ration {
     }
 
     /// Whether this decision is to be recorded at `now`; it is taken to be, if so. A plan that changes nothing is worth
-    /// nothing; the same plan is recorded again only once it has expired; six an hour is the most.
+    /// nothing; the same plan is recorded again only once it has expired; six an hour is the most, and four where nothing
+    /// waits for it.
     pub(crate) fn take(&mut self, now: i64, part: &PartExplanation, mode: Mode) -> bool {
         if part.wanted == part.before {
             self.last = None;
@@ -124,7 +127,12 @@ impl Ration {
             .back()
             .is_some_and(|at| now - at < EXPIRY_SECONDS);
         let same = self.last.as_ref().is_some_and(|last| last.is_same(&worth));
-        if (fresh && same) || self.recorded.len() >= PER_HOUR_MAX {
+        let most = if mode == Mode::Approve && part.wanted > part.before {
+            PER_HOUR_MAX
+        } else {
+            PER_HOUR_MAX - KEPT_FOR_GROWTH
+        };
+        if (fresh && same) || self.recorded.len() >= most {
             return false;
         }
         self.recorded.push_back(now);
@@ -318,10 +326,16 @@ mod tests {
     #[test]
     fn six_an_hour_are_the_most() {
         let mut ration = Ration::default();
-        let taken = (0..60)
-            .filter(|&minute| ration.take(minute * 60, &part(3, 4 + minute as u32), Mode::Observe));
-        assert_eq!(taken.count(), PER_HOUR_MAX);
-        assert!(ration.take(HOUR_SECONDS, &part(3, 99), Mode::Observe));
+        let mut taken = |from: i64, mode| {
+            let minutes = from..from + 20;
+            minutes
+                .filter(|&minute| ration.take(minute * 60, &part(3, 4 + minute as u32), mode))
+                .count()
+        };
+        assert_eq!(taken(0, Mode::Observe), 4);
+        assert_eq!(taken(20, Mode::Approve), 2, "kept for those who wait");
+        assert_eq!(taken(40, Mode::Approve), 0);
+        assert!(ration.take(HOUR_SECONDS, &part(3, 99), Mode::Approve));
     }
 
     #[test]

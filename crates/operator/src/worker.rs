@@ -190,7 +190,9 @@ impl Worker {
         };
         let shared = Arc::clone(&self.shared);
         let accepted = self.resolved.modules(&shared, &self.key, &policy).await;
-        self.resolved.signals(&shared, &self.key.0, &policy).await;
+        if self.resolved.signals(&shared, &self.key.0, &policy).await {
+            self.learning = Learning::begun(unix_now());
+        }
         let read = shared.targets.read(&self.key.0, &policy.target).await;
         self.count_answer(matches!(read, Err(TargetError::Unavailable(_))));
         if (1..UNANSWERED_TOLD).contains(&self.unanswered) {

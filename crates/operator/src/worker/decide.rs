@@ -119,6 +119,7 @@ impl Worker {
                 pass.findings.extend(findings(
                     &outcome,
                     &self.resolved.trouble(&pass.policy, pass.now),
+                    self.learning.reads(),
                 ));
                 self.count(&outcome);
                 self.score(pass, &seen, &outcome);
@@ -266,7 +267,11 @@ impl Job {
 }
 
 /// What the decision says of data, forecast and guardrails.
-fn findings(outcome: &Outcome, trouble: &Option<(&'static str, String)>) -> Vec<Finding> {
+fn findings(
+    outcome: &Outcome,
+    trouble: &Option<(&'static str, String)>,
+    reads: bool,
+) -> Vec<Finding> {
     let explanation = &outcome.record.explanation;
     let Some(part) = explanation.parts.first() else {
         return Vec::new();
@@ -309,6 +314,11 @@ fn findings(outcome: &Outcome, trouble: &Option<(&'static str, String)>) -> Vec<
     } else {
         match part.forecasts.iter().find(|forecast| !forecast.acted) {
             None => Finding::yes(kind::FORECAST_RELIABLE, "Reliable", "The forecast acts."),
+            Some(_) if reads => Finding::unknown(
+                kind::FORECAST_RELIABLE,
+                "Learning",
+                "The history is being read; plain HPA is the floor meanwhile.",
+            ),
             Some(forecast) if forecast.reasons.is_empty() => Finding::no(
                 kind::FORECAST_RELIABLE,
                 "DataNotOk",

@@ -14,6 +14,7 @@ use super::{Pass, Worker};
 use crate::advice::Decided;
 use crate::metrics::ReasonLabels;
 use crate::part::PART;
+use crate::policies::Bound;
 use crate::publish::Shown;
 use crate::status::{self, Report};
 use foreshard_controller::call::in_time;
@@ -119,6 +120,7 @@ impl Worker {
                 outcome,
                 outlook: &self.memory.outlook,
                 first,
+                in_force: self.resolved.bound.as_ref().and_then(Bound::shown),
                 recommendation: made,
             };
             publisher.publish(&self.key, shown, &mut self.expected);

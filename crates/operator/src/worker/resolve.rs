@@ -39,13 +39,15 @@ pub(super) struct Resolved {
 }
 
 impl Resolved {
-    /// Looks up every signal's source; what did not change stays as it is.
+    /// Looks up every signal's source; what did not change stays as it is. Answers whether one is watched that was not
+    /// before, whose history is to be read.
     pub(super) async fn signals(
         &mut self,
         shared: &Shared,
         namespace: &str,
         policy: &ValidatedPolicy,
-    ) {
+    ) -> bool {
+        let mut is_new = false;
         // Wherever it stands in the list, an equal query goes on; what is gone is let go at the end.
         let mut old: Vec<_> = std::mem::take(&mut self.signals)
             .into_iter()
@@ -60,12 +62,17 @@ impl Resolved {
                 )),
                 Ok(made) => match take(&mut old, &made, &signal.query) {
                     Some(before) => Ok(before),
-                    None => watch(made, &signal.query)
-                        .map_err(|why| ("QueryInvalid", format!("signal {}: {why}", signal.name))),
+                    None => {
+                        is_new = true;
+                        watch(made, &signal.query).map_err(|why| {
+                            ("QueryInvalid", format!("signal {}: {why}", signal.name))
+                        })
+                    }
                 },
             };
             self.signals.push(watched);
         }
+        is_new
     }
 
     /// Looks up every module and asks it about its config; what did not change stays as it is.
