@@ -6,6 +6,7 @@ use foreshard_decide::PolicyAnswer;
 use foreshard_decide::contract::Context;
 use foreshard_engine::{Binding, Policies};
 use foreshard_policy::{Host, Module};
+use foreshard_server::view::ActivePolicy;
 
 /// Modules with their bindings, in the order of the spec. Cheap to copy.
 #[derive(Clone)]
@@ -66,6 +67,18 @@ impl Bound {
             .filter(|need| need.required && !known.contains(&need.name.as_str()))
             .map(|need| need.name.clone())
             .collect()
+    }
+
+    /// The policy that has the first word, as the API shows it.
+    #[must_use]
+    pub(crate) fn shown(&self) -> Option<ActivePolicy> {
+        let binding = self.bindings.first()?;
+        Some(ActivePolicy {
+            module: binding.name.clone(),
+            digest: binding.digest.clone(),
+            config: serde_json::from_str(&binding.config).unwrap_or_default(),
+            since: None,
+        })
     }
 
     /// Name of the policy that has the first word.

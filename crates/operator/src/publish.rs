@@ -6,7 +6,9 @@ use std::sync::Arc;
 use foreshard_api::validated::ValidatedPolicy;
 use foreshard_decide::contract::{self, Quality};
 use foreshard_engine::Outcome;
-use foreshard_server::view::{Band, Objective, Part, Point, RecommendationObject, Target};
+use foreshard_server::view::{
+    ActivePolicy, Band, Objective, Part, Point, RecommendationObject, Target,
+};
 use foreshard_server::{Decision, Hub, Name, Update};
 
 use crate::outlook::{BAND, Outlook};
@@ -29,6 +31,8 @@ pub(crate) struct Shown<'a> {
     pub(crate) outlook: &'a Outlook,
     /// The name of the module that is asked first.
     pub(crate) first: &'a str,
+    /// And what it is bound with.
+    pub(crate) in_force: Option<ActivePolicy>,
     /// What stands for it in the cluster.
     pub(crate) recommendation: Option<RecommendationObject>,
 }
@@ -57,6 +61,7 @@ impl Publisher {
             outcome,
             outlook,
             first,
+            in_force,
             recommendation,
         } = shown;
         // A name that Kubernetes takes and the API does not is not served.
@@ -91,6 +96,9 @@ impl Publisher {
                 target,
             },
         );
+        if let Some(policy) = in_force {
+            self.hub.follows(&namespace, &key.1, policy, now);
+        }
     }
 
     /// The policy is gone.

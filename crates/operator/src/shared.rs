@@ -238,11 +238,13 @@ impl Shared {
         if !self.claim.holds() {
             return;
         }
+        let note = short(note);
         let event = Event {
             type_: kind,
             reason: reason.to_owned(),
-            note: Some(short(note)),
-            action: "Scaling".to_owned(),
+            // Events that differ in their note alone would be counted as one, with the note of the first.
+            action: format!("Scaling {}", &foreshard_api::sha256(note.as_bytes())[7..15]),
+            note: Some(note),
             secondary: None,
         };
         let about = policy.object_ref(&());

@@ -151,6 +151,24 @@ impl Board {
         inner.policy()
     }
 
+    /// Shows who decides, since `at` if that is news; answers the new state then.
+    pub(crate) fn shows(&self, policy: ActivePolicy, at: f64) -> Option<PolicyState> {
+        let mut inner = self.inner();
+        let since = |it: &ActivePolicy| it.since;
+        let policy = ActivePolicy {
+            since: inner.in_force.as_ref().map_or(Some(at), since),
+            ..policy
+        };
+        if inner.in_force.as_ref() == Some(&policy) {
+            return None;
+        }
+        inner.in_force = Some(ActivePolicy {
+            since: Some(at),
+            ..policy
+        });
+        Some(inner.policy())
+    }
+
     /// No section under this lock can panic half way.
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)

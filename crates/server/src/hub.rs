@@ -27,7 +27,10 @@ use crate::{
     rates::Rates,
     store::ModuleStore,
     strangers::Strangers,
-    view::{Point, PolicyModule, PolicyState, Recommendation, RecommendationObject, Target},
+    view::{
+        ActivePolicy, Point, PolicyModule, PolicyState, Recommendation, RecommendationObject,
+        Target,
+    },
 };
 
 /// Every namespace, the ports, and what they share.
@@ -131,6 +134,14 @@ impl Hub {
             Namespace::new(namespace.clone(), self.limits, self.metrics.clone())
         });
         known.publish(update);
+    }
+
+    /// [`Namespace::follows`] of a namespace that may be gone.
+    pub fn follows(&self, namespace: &Name, target: &str, policy: ActivePolicy, at: f64) {
+        let namespace = read(&self.namespaces).get(namespace).cloned();
+        if let Some(namespace) = namespace {
+            namespace.follows(target, policy, at);
+        }
     }
 
     /// Forgets a target: its points, forecasts and metrics; its decisions stay as long as there is another target in
@@ -282,6 +293,14 @@ impl Namespace {
     pub fn policy_acts(&self, target: &str, activation: &Activation, at: f64) {
         if let Some(board) = self.board(target) {
             let state = board.acts(activation, at);
+            self.tell_policy(target, &state);
+        }
+    }
+
+    /// Says who decides for a target at `at` (Unix seconds), where that is not for the API to change.
+    pub fn follows(&self, target: &str, policy: ActivePolicy, at: f64) {
+        let state = self.board(target).and_then(|it| it.shows(policy, at));
+        if let Some(state) = state {
             self.tell_policy(target, &state);
         }
     }
