@@ -7,7 +7,7 @@ use foreshard_api::validated::ValidatedPolicy;
 use foreshard_decide::contract::{self, Quality};
 use foreshard_engine::Outcome;
 use foreshard_server::view::{
-    ActivePolicy, Band, Objective, Part, Point, RecommendationObject, Target,
+    ActivePolicy, Band, Objective, Observed, Part, Point, RecommendationObject, Target,
 };
 use foreshard_server::{Decision, Hub, Name, Update};
 
@@ -33,6 +33,7 @@ pub(crate) struct Shown<'a> {
     pub(crate) first: &'a str,
     /// And what it is bound with.
     pub(crate) in_force: Option<ActivePolicy>,
+    pub(crate) observed: Observed,
     /// What stands for it in the cluster.
     pub(crate) recommendation: Option<RecommendationObject>,
 }
@@ -62,6 +63,7 @@ impl Publisher {
             outlook,
             first,
             in_force,
+            observed,
             recommendation,
         } = shown;
         // A name that Kubernetes takes and the API does not is not served.
@@ -70,7 +72,10 @@ impl Publisher {
         };
         let context = &outcome.record.context;
         let now = context.now;
-        let target = target(key, policy, outcome);
+        let target = Target {
+            observed: Some(observed),
+            ..target(key, policy, outcome)
+        };
         let Some(part) = target.parts.first() else {
             return;
         };
@@ -162,6 +167,7 @@ fn target(key: &Key, policy: &ValidatedPolicy, outcome: &Outcome) -> Target {
             .map(|it| part(it, policy, context))
             .collect(),
         summary: outcome.record.explanation.summary.clone(),
+        observed: None,
     }
 }
 

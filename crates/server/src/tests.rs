@@ -122,6 +122,7 @@ pub(crate) fn target(name: &str) -> Target {
         },
         parts: vec![part("zone1/gate", Some(25.0)), part("zone2/gate", None)],
         summary: "quiet".to_owned(),
+        observed: None,
     }
 }
 

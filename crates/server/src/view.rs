@@ -21,6 +21,51 @@ pub struct Target {
     pub parts: Vec<Part>,
     /// In one line: what it is doing and under which load.
     pub summary: String,
+    /// What was observed of acting on it; left out where nothing is acted on, as in the demo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Observed>,
+}
+
+/// What was observed of acting on a target, and of its forecast.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Observed {
+    /// Of each action.
+    pub delays: Vec<Delay>,
+    /// Following the recommendations against what was done; null: nothing was scored yet.
+    pub shadow: Option<Shadow>,
+    /// 1 - loss / loss of the seasonal-naive forecast, of the forecast that is decided by; null: unknown.
+    pub skill: Option<f64>,
+    /// The forecast may not act.
+    pub demoted: bool,
+}
+
+/// Seconds from an order to its effect: what was learned from those that were fulfilled, or the configured ones until
+/// there are three.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Delay {
+    /// The action, such as `replicas`.
+    pub action: String,
+    /// Half of them took no longer.
+    pub p50_seconds: f64,
+    /// Nine of ten took no longer.
+    pub p90_seconds: f64,
+    /// 99 of 100 took no longer.
+    pub p99_seconds: f64,
+    /// Orders that were fulfilled, of the newest 64.
+    pub observations: u32,
+}
+
+/// What following the recommendations would have been like, over the last seven days.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Shadow {
+    /// Hours that were scored.
+    pub scored_hours: f64,
+    /// Seconds a day over capacity, had they been followed.
+    pub harm_seconds_per_day: f64,
+    /// Seconds a day over capacity, as it was.
+    pub live_harm_seconds_per_day: f64,
+    /// Replica-hours of following them over those that there were; null: unknown.
+    pub cost_ratio: Option<f64>,
 }
 
 /// What the user asked for.

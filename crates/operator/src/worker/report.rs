@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use foreshard_api::condition::{Finding, kind};
 use foreshard_api::v1alpha1::{ScalingPolicy, ScalingPolicyStatus};
-use foreshard_server::view::RecommendationObject;
+use foreshard_decide::contract::LeadTime;
+use foreshard_server::view::{Delay, Observed, RecommendationObject, Shadow};
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Resource as _, ResourceExt as _};
 use tokio::time::Instant;
@@ -104,6 +105,7 @@ impl Worker {
             findings,
         };
         self.measure(&report);
+        let observed = observed(&lead, &report);
         if let Some(outcome) = &outcome {
             let first = self
                 .resolved
@@ -121,6 +123,7 @@ impl Worker {
                 outlook: &self.memory.outlook,
                 first,
                 in_force: self.resolved.bound.as_ref().and_then(Bound::shown),
+                observed,
                 recommendation: made,
             };
             publisher.publish(&self.key, shown, &mut self.expected);
@@ -236,6 +239,31 @@ impl Worker {
                 );
             }
         }
+    }
+}
+
+/// What the API tells of acting on a target.
+fn observed(lead: &LeadTime, report: &Report) -> Observed {
+    let finite = |value: f64| value.is_finite().then_some(value);
+    Observed {
+        delays: vec![Delay {
+            action: "replicas".to_owned(),
+            p50_seconds: lead.p50,
+            p90_seconds: lead.p90,
+            p99_seconds: lead.p99,
+            observations: lead.observations,
+        }],
+        shadow: report
+            .shadow
+            .filter(|score| score.hours > 0.0)
+            .map(|score| Shadow {
+                scored_hours: score.hours,
+                harm_seconds_per_day: score.harm_seconds_per_day,
+                live_harm_seconds_per_day: score.live_harm_seconds_per_day,
+                cost_ratio: finite(score.cost_ratio),
+            }),
+        skill: report.skill.and_then(finite),
+        demoted: report.demoted,
     }
 }
 

@@ -188,6 +188,7 @@ fn target(stage: &Stage, outcome: &Outcome) -> Target {
             100 * behind / all.max(1),
             shards.len(),
         ),
+        observed: None,
     }
 }
 
