@@ -45,7 +45,8 @@ pub struct ScalingOverrideSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub min_replicas: Option<i32>,
-    /// Never more than this, even where the floor asks for more.
+    /// Never more than this is asked for, even where the floor asks for more. What is above it already is taken away like
+    /// anything else: in its time, in steps, and not while data is bad.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub max_replicas: Option<i32>,

@@ -243,7 +243,8 @@ pub struct Action {
     /// Fewest replicas.
     #[schemars(range(min = 1, max = 10_000))]
     pub min: i32,
-    /// Most replicas.
+    /// Most replicas that are asked for. What is above it already is taken away like anything else: in its time, in steps,
+    /// and not while data is bad.
     #[schemars(range(min = 1, max = 10_000))]
     pub max: i32,
     /// Seconds from an order to its effect, assumed until enough were observed.

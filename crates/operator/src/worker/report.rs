@@ -8,6 +8,7 @@ use foreshard_api::v1alpha1::{ScalingPolicy, ScalingPolicyStatus};
 use foreshard_decide::contract::LeadTime;
 use foreshard_server::view::{Delay, Observed, RecommendationObject, Shadow};
 use kube::api::{Api, Patch, PatchParams};
+use kube::runtime::events::EventType;
 use kube::{Resource as _, ResourceExt as _};
 use tokio::time::Instant;
 
@@ -228,6 +229,15 @@ impl Worker {
             Ok(()) => {
                 self.memory.status_written = Some(unix_now());
                 self.shared.metrics.status_writes.inc();
+                if let Some(ready) = lost(&old, &report.findings) {
+                    let (namespace, policy) = (&self.key.0, &self.key.1);
+                    let (reason, message) = (ready.reason, &ready.message);
+                    tracing::warn!(namespace, policy, reason, message, "not ready any more");
+                    let note = ready.message.clone();
+                    self.shared
+                        .tell(object, EventType::Warning, reason, note)
+                        .await;
+                }
             }
             Err(error) => {
                 let (namespace, policy) = (&self.key.0, &self.key.1);
@@ -240,6 +250,16 @@ impl Worker {
             }
         }
     }
+}
+
+/// Why it is not ready any more, if it was.
+fn lost<'a>(old: &ScalingPolicyStatus, findings: &'a [Finding]) -> Option<&'a Finding> {
+    let was = old
+        .conditions
+        .iter()
+        .any(|it| it.type_ == kind::READY && it.status == "True");
+    let now = findings.iter().find(|it| it.kind == kind::READY)?;
+    (was && now.holds == Some(false)).then_some(now)
 }
 
 /// What the API tells of acting on a target.

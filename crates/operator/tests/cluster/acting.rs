@@ -24,24 +24,25 @@ fn a_step_of_the_load_is_followed_and_told() {
     assert_eq!(stage.replicas("web"), 3, "before the step");
     stage.expect_replicas("web", 9);
     stage.expect("web", "Actuated", "True", "ScaledUp");
-    let events = eventually("an event", || {
-        let events = stage.list("apis/events.k8s.io/v1", "events");
-        let own: Vec<_> = events
-            .iter()
-            .filter(|it| it["reason"] == "ScaledUp")
-            .cloned()
-            .collect();
-        if own.is_empty() { Err(events) } else { Ok(own) }
-    });
-    let note = events[0]["note"].as_str().unwrap();
-    assert!(
-        note.starts_with("Deployment/web from 3 to 9 replicas"),
-        "{note}"
-    );
+    let told = |what: &str| {
+        eventually(what, || {
+            let events = stage.list("apis/events.k8s.io/v1", "events");
+            let told = events.iter().any(|it| {
+                it["reason"] == "ScaledUp" && it["note"].as_str().unwrap().starts_with(what)
+            });
+            if told { Ok(()) } else { Err(events) }
+        });
+    };
+    told("Deployment/web from 3 to 9 replicas");
     let made = stage.list(GROUP, "scalingrecommendations");
     assert_eq!(made.len(), 1, "{made:#?}");
     assert_eq!(made[0]["spec"]["plan"][0]["to"], 9);
     assert_eq!(made[0]["metadata"]["ownerReferences"][0]["name"], "web");
+    // The second one is no repetition of the first.
+    stage.patch(GROUP, "scalingpolicies", "web", &json!({"spec": {"signals": [{
+        "name": "demand", "query": "vector(1500)", "sourceRef": {"name": "main"}, "targetAverageValue": "100"
+    }]}})).unwrap();
+    told("Deployment/web from 9 to 15 replicas");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::load::{Asks, following};
-use crate::stage::{GROUP, Stage, policy};
+use crate::stage::{GROUP, Stage, eventually, policy};
 
 #[test]
 fn metrics_that_stop_shrink_nothing() {
@@ -23,6 +23,12 @@ fn metrics_that_stop_shrink_nothing() {
         "{message}"
     );
     stage.expect("web", "Ready", "False", "NoData");
+    let note = eventually("an event that it is not ready any more", || {
+        let events = stage.list("apis/events.k8s.io/v1", "events");
+        let own = events.iter().find(|it| it["reason"] == "NoData");
+        own.map(|it| it["note"].clone()).ok_or(events.clone())
+    });
+    assert!(note.as_str().unwrap().contains("signal demand"), "{note}");
     stage.evaluated(2);
     assert_eq!(stage.replicas("web"), 8);
 }
