@@ -1,5 +1,7 @@
 //! How results and errors are printed.
 
+use std::error::Error;
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
@@ -18,15 +20,29 @@ pub enum Format {
 /// Exit code: it ran, and what was checked or asked for is not good.
 pub const NOT_GOOD: u8 = 3;
 
+/// Standard output cannot be written to. A type of its own: a socket breaks with the same words as a closed pipe, and
+/// only the latter is a quiet end.
+#[derive(Debug)]
+struct NotPrinted(io::Error);
+
+impl fmt::Display for NotPrinted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("standard output cannot be written to")
+    }
+}
+
+impl Error for NotPrinted {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
 /// Prints one document as JSON.
 ///
 /// # Errors
 /// Standard output cannot be written to.
 pub fn json(document: &impl Serialize) -> anyhow::Result<()> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    serde_json::to_writer_pretty(&mut out, document)?;
-    writeln!(out)?;
-    Ok(out.flush()?)
+    text(&(serde_json::to_string_pretty(document)? + "\n"))
 }
 
 /// Prints text for people.
@@ -35,8 +51,8 @@ pub fn json(document: &impl Serialize) -> anyhow::Result<()> {
 /// Standard output cannot be written to.
 pub fn text(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    Ok(written.map_err(NotPrinted)?)
 }
 
 /// Whether standard output shows colors and wants them (<https://no-color.org>).
@@ -48,7 +64,7 @@ pub fn colored() -> bool {
 
 /// Prints an error with its causes and gives the exit code.
 pub fn fail(error: &anyhow::Error) -> ExitCode {
-    if is_broken_pipe(error) {
+    if has_seen_enough(error) {
         return ExitCode::SUCCESS;
     }
     // Where standard error is gone as well nobody is left to tell.
@@ -56,14 +72,11 @@ pub fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Whether the reader of our output has seen enough, as `head` does.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
+/// Whether the reader of our output has closed it, as `head` does.
+fn has_seen_enough(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        let json = cause
-            .downcast_ref::<serde_json::Error>()
-            .and_then(serde_json::Error::io_error_kind);
-        io.or(json) == Some(io::ErrorKind::BrokenPipe)
+        let not_printed = cause.downcast_ref::<NotPrinted>();
+        not_printed.is_some_and(|it| it.0.kind() == io::ErrorKind::BrokenPipe)
     })
 }
 
@@ -79,4 +92,31 @@ pub fn end_quietly_on_closed_pipe() {
         }
         usual(panic);
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn only_a_closed_standard_output_is_a_quiet_end() {
+        let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let printing = || anyhow::Error::from(NotPrinted(broken()));
+        let told = Err::<(), _>(printing()).context("printing the report");
+        for (error, quiet) in [
+            (printing(), true),
+            (told.unwrap_err(), true),
+            (NotPrinted(full).into(), false),
+            (broken().into(), false),
+            (
+                anyhow::Error::from(io::Error::other(broken())).context("asking the server"),
+                false,
+            ),
+        ] {
+            assert_eq!(has_seen_enough(&error), quiet, "{error:#}");
+        }
+    }
 }
