@@ -7,7 +7,9 @@ mod cluster;
 mod cmd;
 mod found;
 mod kill_switch;
+mod orders;
 mod print;
+mod state;
 mod trouble;
 
 use std::io::{self, IsTerminal as _};

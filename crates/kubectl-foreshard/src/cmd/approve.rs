@@ -71,7 +71,7 @@ pub(crate) async fn run(args: &Args, cluster: &Cluster, format: Format) -> anyho
     let user = cluster.user().await?;
     let now = clock::now();
     if format == Format::Table {
-        note(&explain::text(&recommendation, now));
+        note(&explain::text(&recommendation, &[], now));
     }
     warn_if_held(cluster, &recommendation).await;
     if !args.yes && args.dry_run.is_none() && !confirmed(&recommendation, &user)? {

@@ -8,7 +8,7 @@ use kube::ResourceExt as _;
 
 use crate::cluster::Cluster;
 use crate::print::{self, Format};
-use crate::{clock, found};
+use crate::{clock, found, state};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,11 +28,21 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, cluster: &Cluster, format: Format) -> anyhow::Result<()> {
     let found = found::recommendation(cluster, &args.name).await?;
-    print::show(&found, format, || text(&found, clock::now()))
+    // Whether there is a newer one; who may not list them is told the rest.
+    let others = match format {
+        Format::Table => found::recommendations(cluster, &found.spec.policy_name).await,
+        Format::Json | Format::Yaml => Ok(Vec::new()),
+    };
+    let others = others.unwrap_or_default();
+    print::show(&found, format, || text(&found, &others, clock::now()))
 }
 
-/// All of it for people.
-pub(crate) fn text(recommendation: &ScalingRecommendation, now: i64) -> String {
+/// All of it for people. `others` are those of the same policy.
+pub(crate) fn text(
+    recommendation: &ScalingRecommendation,
+    others: &[ScalingRecommendation],
+    now: i64,
+) -> String {
     let spec = &recommendation.spec;
     let mut out = String::new();
     let mut line = |name: &str, value: &str| {
@@ -57,7 +67,7 @@ pub(crate) fn text(recommendation: &ScalingRecommendation, now: i64) -> String {
     line("Without it:", &spec.counterfactual.summary);
     line("Issued:", &clock::both(unix(&spec.issued_time), now));
     line("Expires:", &clock::both(unix(&spec.expiry_time), now));
-    line("State:", &state(recommendation, now));
+    line("State:", &became(recommendation, others, now));
     line("Digest:", &spec.digest);
     let explanation = &spec.explanation;
     for (title, lines) in [
@@ -78,25 +88,20 @@ pub(crate) fn text(recommendation: &ScalingRecommendation, now: i64) -> String {
 }
 
 /// What became of it, in words.
-fn state(recommendation: &ScalingRecommendation, now: i64) -> String {
+fn became(
+    recommendation: &ScalingRecommendation,
+    others: &[ScalingRecommendation],
+    now: i64,
+) -> String {
     let spec = &recommendation.spec;
-    let state = recommendation
-        .status
-        .as_ref()
-        .and_then(|it| it.state.as_deref());
-    let expired = unix(&spec.expiry_time) <= now;
+    let state = state::of(recommendation, others, now);
     let approval = spec.approval.as_ref().map(|it| {
         let until = clock::both(unix(&it.expiry_time), now);
         format!("approved by {} until {until}", it.user)
     });
-    let state = match state {
-        Some(state) => state,
-        None if expired => "Expired",
-        None => "Pending",
-    };
     match approval {
         Some(approval) => format!("{state}, {approval}"),
-        None => state.to_owned(),
+        None => state,
     }
 }
 
@@ -130,6 +135,6 @@ mod tests {
             "status": {"state": "Applied"}
         }))
         .unwrap();
-        insta::assert_snapshot!(text(&recommendation, 1_772_445_600)); // 2026-03-02T10:00:00Z
+        insta::assert_snapshot!(text(&recommendation, &[], 1_772_445_600)); // 2026-03-02T10:00:00Z
     }
 }

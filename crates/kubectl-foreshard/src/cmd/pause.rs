@@ -8,14 +8,14 @@ use foreshard_api::annotation::{self, KILL_SWITCH};
 use foreshard_api::time::from_unix;
 use foreshard_api::v1alpha1::{Pause, ScalingOverride, ScalingOverrideSpec, ScalingPolicy};
 use foreshard_cli::time;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::cluster::Cluster;
 use crate::kill_switch::{self, OPERATOR_NAMESPACE};
 use crate::print::{self, Format};
 use crate::trouble::Asked;
-use crate::{MANAGER, clock, found};
+use crate::{MANAGER, clock, found, orders};
 
 const EXAMPLES: &str = "\
 Three ways to stop, from the mildest:
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// Policies.
     #[arg(value_name = "POLICY", required_unless_present = "all")]
     policies: Vec<String>,
-    /// For how long; another pause of the same policy takes its place.
+    /// For how long, at most 30 days; another pause of the same policy takes its place.
     #[arg(long = "for", value_name = "SPAN", value_parser = some_span)]
     span: Option<i64>,
     /// What is not done.
@@ -92,10 +92,16 @@ impl Direction {
     }
 }
 
+/// As in the HTTP API: who still wants it after so long is to say so again.
+const SPAN_SECONDS_MAX: i64 = 30 * 86_400;
+
 /// A pause of no length would be over before it is written.
 fn some_span(text: &str) -> Result<i64, String> {
     match time::span(text)? {
         0 => Err("give a span that is longer than nothing".to_owned()),
+        seconds if seconds > SPAN_SECONDS_MAX => {
+            Err("a pause ends within 30 days: --hold has no end".to_owned())
+        }
         seconds => Ok(seconds),
     }
 }
@@ -123,7 +129,21 @@ pub(crate) async fn run(args: &Args, cluster: &Cluster, format: Format) -> anyho
             None => hold(args, cluster, &user, name, format).await?,
         }
     }
+    warn_of_idle(cluster).await;
     Ok(())
+}
+
+/// Who pauses one policy may have tried another one before, by a name that it does not have.
+async fn warn_of_idle(cluster: &Cluster) {
+    let all = cluster.all::<ScalingOverride>();
+    let asked = Asked::all("scalingoverrides", &cluster.namespace);
+    let parameters = ListParams::default();
+    // Who may not look is not warned.
+    let overrides = cluster.ask(asked, all.list(&parameters)).await;
+    let policies = found::policies(cluster).await;
+    if let (Ok(overrides), Ok(policies)) = (overrides, policies) {
+        orders::warn(&overrides.items, &policies, clock::now());
+    }
 }
 
 /// Whether `pause` has made it, for this policy.
@@ -257,6 +277,8 @@ mod tests {
     #[test]
     fn a_pause_takes_some_time() {
         assert_eq!(some_span("10m"), Ok(600));
+        assert_eq!(some_span("30d"), Ok(30 * 86_400));
         assert!(some_span("0s").is_err());
+        assert!(some_span("90d").unwrap_err().contains("--hold"));
     }
 }

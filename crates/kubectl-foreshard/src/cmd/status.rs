@@ -13,8 +13,8 @@ use kube::api::ListParams;
 
 use crate::cluster::Cluster;
 use crate::print::{self, Format, note};
-use crate::trouble::Asked;
-use crate::{clock, found};
+use crate::trouble::{Asked, Trouble};
+use crate::{clock, found, orders};
 
 const EXAMPLES: &str = "\
 How to read it:
@@ -47,7 +47,13 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, cluster: &Cluster, format: Format) -> anyhow::Result<()> {
     if args.watch {
         let policies = api(args, cluster);
-        return watch::watch(policies, args.policy.as_deref(), args.all_namespaces).await;
+        return watch::watch(
+            cluster,
+            policies,
+            args.policy.as_deref(),
+            args.all_namespaces,
+        )
+        .await;
     }
     match &args.policy {
         Some(name) => one(cluster, name, format).await,
@@ -84,9 +90,43 @@ async fn all(args: &Args, cluster: &Cluster, format: Format) -> anyhow::Result<(
         ));
         return Ok(());
     }
-    print::show(&list, format, || {
-        overview::text(&list.items, args.all_namespaces, clock::now())
-    })
+    if format != Format::Table {
+        return print::show(&list, format, String::new);
+    }
+    let now = clock::now();
+    let overrides = match overrides(cluster, args.all_namespaces).await {
+        Ok(overrides) => overrides,
+        Err(trouble) => {
+            note(&format!(
+                "note: what people have ordered is not known: {trouble}"
+            ));
+            Vec::new()
+        }
+    };
+    output::text(&overview::text(
+        &list.items,
+        &overrides,
+        args.all_namespaces,
+        now,
+    ))?;
+    orders::warn(&overrides, &list.items, now);
+    Ok(())
+}
+
+/// All overrides of the namespace, or of the cluster.
+async fn overrides(
+    cluster: &Cluster,
+    all_namespaces: bool,
+) -> Result<Vec<ScalingOverride>, Trouble> {
+    let (api, asked) = if all_namespaces {
+        let all = Api::all(cluster.client.clone());
+        (all, Asked::cluster("list", "scalingoverrides"))
+    } else {
+        let asked = Asked::all("scalingoverrides", &cluster.namespace);
+        (cluster.all::<ScalingOverride>(), asked)
+    };
+    let list = cluster.ask(asked, api.list(&ListParams::default())).await?;
+    Ok(list.items)
 }
 
 async fn one(cluster: &Cluster, name: &str, format: Format) -> anyhow::Result<()> {
@@ -96,10 +136,8 @@ async fn one(cluster: &Cluster, name: &str, format: Format) -> anyhow::Result<()
     }
     let now = clock::now();
     let parameters = ListParams::default();
-    let overrides = cluster.all::<ScalingOverride>();
-    let asked = Asked::all("scalingoverrides", &cluster.namespace);
-    let mut overrides = cluster.ask(asked, overrides.list(&parameters)).await?.items;
-    overrides.retain(|it| it.spec.policy_name == name && unix(&it.spec.expiry_time) > now);
+    let mut overrides = overrides(cluster, false).await?;
+    overrides.retain(|it| orders::is_for(it, &policy));
     let events = cluster.all::<LoadEvent>();
     let asked = Asked::all("loadevents", &cluster.namespace);
     let mut events = cluster.ask(asked, events.list(&parameters)).await?.items;

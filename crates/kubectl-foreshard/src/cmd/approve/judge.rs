@@ -4,7 +4,7 @@ use foreshard_api::time::unix;
 use foreshard_api::v1alpha1::{Mode, ScalingRecommendation};
 use kube::ResourceExt as _;
 
-use crate::clock;
+use crate::{clock, state};
 
 /// Why not; none: it can be. `others` are recommendations of the same policy, `pinned` the digest that was reviewed.
 pub(super) fn refusal(
@@ -65,11 +65,7 @@ pub(super) fn refusal(
             ));
         }
     }
-    let newer = others.iter().find(|it| {
-        it.spec.policy_name == *policy
-            && unix(&it.spec.issued_time) > unix(&spec.issued_time)
-            && unix(&it.spec.expiry_time) > now
-    })?;
+    let newer = state::newer(recommendation, others, now)?;
     let plan = newer.spec.plan.first();
     let plan = plan.map_or(String::new(), |step| {
         format!(" ({} to {} replicas)", step.from, step.to)

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 
 use crate::print::table;
-use crate::{advice, clock};
+use crate::{advice, clock, orders, state};
 
 /// Newest recommendations that are shown.
 const RECOMMENDATIONS_MAX: usize = 5;
@@ -18,8 +18,9 @@ const RECOMMENDATIONS_MAX: usize = 5;
 /// What is known.
 pub(super) struct All<'a> {
     pub(super) policy: &'a ScalingPolicy,
-    /// Those that have not ended.
+    /// Also those that have ended.
     pub(super) overrides: &'a [ScalingOverride],
+    /// Those that have not ended.
     pub(super) events: &'a [LoadEvent],
     /// Newest first.
     pub(super) recommendations: &'a [ScalingRecommendation],
@@ -27,7 +28,7 @@ pub(super) struct All<'a> {
 
 /// All of it for people.
 pub(super) fn text(all: &All<'_>, now: i64) -> String {
-    let mut out = facts(all.policy, now);
+    let mut out = facts(all, now);
     let status = all.policy.status.clone().unwrap_or_default();
     if status.conditions.is_empty() {
         out +=
@@ -35,12 +36,13 @@ pub(super) fn text(all: &All<'_>, now: i64) -> String {
     } else {
         out += &conditions(&status.conditions, now);
     }
-    out += &orders(all, now);
+    out += &said(all, now);
     out += &recommendations(all.recommendations, now);
     out
 }
 
-fn facts(policy: &ScalingPolicy, now: i64) -> String {
+fn facts(all: &All<'_>, now: i64) -> String {
+    let policy = all.policy;
     let status = policy.status.clone().unwrap_or_default();
     let spec = &policy.spec;
     let count = |value: Option<i32>| value.map_or("unknown".to_owned(), |it| it.to_string());
@@ -65,6 +67,18 @@ fn facts(policy: &ScalingPolicy, now: i64) -> String {
             "Mode:",
             mode.unwrap_or_else(|| action.mode.name().to_owned()),
         );
+        for order in orders::holding(all.overrides, policy, now).filter(|it| is_pause(it)) {
+            let until = clock::both(unix(&order.spec.expiry_time), now);
+            let name = order.name_any();
+            let what = orders::means(order);
+            line(
+                "Paused:",
+                format!("{what}, by override {name} until {until}"),
+            );
+        }
+        if let Some(ignored) = orders::ignored_pause(policy) {
+            line("Not paused:", ignored);
+        }
         let bounds = format!("between {} and {}", action.min, action.max);
         let (current, wanted) = (
             count(status.current_replicas),
@@ -83,7 +97,13 @@ fn facts(policy: &ScalingPolicy, now: i64) -> String {
     if let Some(peak) = &status.forecast_peak {
         let when = status.forecast_peak_time.as_ref();
         let when = when.map_or(String::new(), |at| {
-            format!(" at {}", clock::both(unix(at), now))
+            let at = unix(at);
+            let was = if at > now {
+                "at"
+            } else {
+                "is over, it was expected at"
+            };
+            format!(" {was} {}", clock::both(at, now))
         });
         line("Peak:", format!("{peak}{when}"));
     }
@@ -107,6 +127,10 @@ fn facts(policy: &ScalingPolicy, now: i64) -> String {
         line("Last scaled:", clock::both(unix(at), now));
     }
     out
+}
+
+fn is_pause(order: &ScalingOverride) -> bool {
+    order.spec.pause != Pause::None
 }
 
 fn conditions(all: &[Condition], now: i64) -> String {
@@ -137,11 +161,13 @@ fn conditions(all: &[Condition], now: i64) -> String {
     out
 }
 
-fn orders(all: &All<'_>, now: i64) -> String {
+fn said(all: &All<'_>, now: i64) -> String {
     let overrides = all.overrides.iter().map(|it| {
-        let until = clock::both(unix(&it.spec.expiry_time), now);
-        let line = format!("override {} until {until}: {}", it.name_any(), means(it));
-        line + &reason(&it.spec.reason)
+        let (name, until) = (it.name_any(), clock::both(unix(&it.spec.expiry_time), now));
+        if orders::is_over(it, now) {
+            return format!("override {name} ended {until} and holds nothing any more");
+        }
+        format!("override {name} until {until}: {}", orders::means(it))
     });
     let events = all.events.iter().map(|it| {
         let (start, end) = (unix(&it.spec.start_time), unix(&it.spec.end_time));
@@ -152,7 +178,7 @@ fn orders(all: &All<'_>, now: i64) -> String {
             clock::utc(end),
             it.spec.factor_percent
         );
-        line + &reason(&it.spec.reason)
+        line + &orders::because(&it.spec.reason)
     });
     let lines: Vec<String> = overrides
         .chain(events)
@@ -164,43 +190,12 @@ fn orders(all: &All<'_>, now: i64) -> String {
     "\nWhat people have said:\n".to_owned() + &lines.concat()
 }
 
-fn reason(text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!(" ({text})")
-    }
-}
-
-/// What an override orders.
-fn means(order: &ScalingOverride) -> String {
-    let spec = &order.spec;
-    let pause = match spec.pause {
-        Pause::None => None,
-        Pause::ScaleUp => Some("nothing is added".to_owned()),
-        Pause::ScaleDown => Some("nothing is taken away".to_owned()),
-        Pause::Both => Some("nothing is changed".to_owned()),
-    };
-    let floor = spec
-        .min_replicas
-        .map(|count| format!("at least {count} replicas"));
-    let ceiling = spec
-        .max_replicas
-        .map(|count| format!("at most {count} replicas"));
-    let said: Vec<String> = [floor, ceiling, pause].into_iter().flatten().collect();
-    said.join(", ")
-}
-
 fn recommendations(all: &[ScalingRecommendation], now: i64) -> String {
     if all.is_empty() {
         return "\nNo recommendations: nothing was to be changed.\n".to_owned();
     }
     let rows = all.iter().take(RECOMMENDATIONS_MAX).map(|it| {
         let step = it.spec.plan.first();
-        let state = it.status.as_ref().and_then(|status| status.state.clone());
-        let expiry = unix(&it.spec.expiry_time);
-        let state =
-            state.unwrap_or_else(|| if expiry <= now { "Expired" } else { "Pending" }.to_owned());
         let approved = it.spec.approval.as_ref();
         vec![
             it.name_any(),
@@ -208,7 +203,7 @@ fn recommendations(all: &[ScalingRecommendation], now: i64) -> String {
             step.map_or(String::new(), |step| {
                 format!("{} to {}", step.from, step.to)
             }),
-            state,
+            state::of(it, all, now),
             approved.map_or("-".to_owned(), |it| it.user.clone()),
             it.spec.explanation.summary.replace('\n', " "),
         ]
@@ -282,9 +277,12 @@ mod tests {
             "plan": [{"type": "Replicas", "from": 3, "to": 9, "reason": "a peak comes"}], "digest": "sha256:1",
             "explanation": {"summary": "a peak comes"}, "counterfactual": {"replicas": 4, "summary": "4"}}),
         );
+        let mut over = order.clone();
+        over.metadata.name = Some("yesterday".to_owned());
+        over.spec.expiry_time = serde_json::from_value(json!("2026-03-01T12:00:00Z")).unwrap();
         let all = All {
             policy: &policy,
-            overrides: &[order],
+            overrides: &[order, over],
             events: &[event],
             recommendations: &[recommendation],
         };

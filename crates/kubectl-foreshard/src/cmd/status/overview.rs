@@ -2,12 +2,12 @@
 
 use foreshard_api::condition::kind;
 use foreshard_api::time::unix;
-use foreshard_api::v1alpha1::ScalingPolicy;
+use foreshard_api::v1alpha1::{ScalingOverride, ScalingPolicy};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 
-use crate::clock;
 use crate::print::table;
+use crate::{clock, orders};
 
 /// Most characters of the reason why not.
 const WHY_CHARS_MAX: usize = 72;
@@ -25,8 +25,15 @@ pub(super) const HEADER: [&str; 9] = [
 ];
 
 /// All of them.
-pub(super) fn text(policies: &[ScalingPolicy], all_namespaces: bool, now: i64) -> String {
-    let rows = policies.iter().map(|it| row(it, all_namespaces, now));
+pub(super) fn text(
+    policies: &[ScalingPolicy],
+    overrides: &[ScalingOverride],
+    all_namespaces: bool,
+    now: i64,
+) -> String {
+    let rows = policies
+        .iter()
+        .map(|it| row(it, overrides, all_namespaces, now));
     table("", &header(all_namespaces), rows.collect())
 }
 
@@ -35,12 +42,20 @@ pub(super) fn header(all_namespaces: bool) -> Vec<&'static str> {
     namespace.into_iter().chain(HEADER).collect()
 }
 
-pub(super) fn row(policy: &ScalingPolicy, all_namespaces: bool, now: i64) -> Vec<String> {
+pub(super) fn row(
+    policy: &ScalingPolicy,
+    overrides: &[ScalingOverride],
+    all_namespaces: bool,
+    now: i64,
+) -> Vec<String> {
     let status = policy.status.clone().unwrap_or_default();
     let count = |value: Option<i32>| value.map_or("?".to_owned(), |it| it.to_string());
-    let peak = status.forecast_peak.as_ref().map(|peak| {
-        let when = status.forecast_peak_time.as_ref();
-        let when = when.map(|at| format!(" {}", clock::relative(unix(at), now)));
+    let when = status.forecast_peak_time.as_ref().map(unix);
+    // What is over is not expected any more.
+    let is_ahead = when.is_none_or(|at| at > now);
+    let peak = status.forecast_peak.as_ref().filter(|_| is_ahead);
+    let peak = peak.map(|peak| {
+        let when = when.map(|at| format!(" {}", clock::relative(at, now)));
         format!("{peak}{}", when.unwrap_or_default())
     });
     let ready = condition(&status.conditions, kind::READY);
@@ -62,7 +77,7 @@ pub(super) fn row(policy: &ScalingPolicy, all_namespaces: bool, now: i64) -> Vec
             .clone()
             .unwrap_or_else(|| "-".to_owned()),
         ready.map_or("Unknown", |it| &it.status).to_owned(),
-        why(policy),
+        why(policy, overrides, now),
     ];
     namespace.into_iter().chain(cells).collect()
 }
@@ -72,7 +87,7 @@ pub(super) fn condition<'a>(all: &'a [Condition], kind: &str) -> Option<&'a Cond
 }
 
 /// What keeps it from being ready, or from acting; empty: nothing.
-fn why(policy: &ScalingPolicy) -> String {
+fn why(policy: &ScalingPolicy, overrides: &[ScalingOverride], now: i64) -> String {
     let Some(status) = &policy.status else {
         return "no operator has looked at it yet".to_owned();
     };
@@ -80,12 +95,23 @@ fn why(policy: &ScalingPolicy) -> String {
         let found = condition(&status.conditions, kind);
         found.filter(|it| it.status != "True" && (wanted.is_empty() || it.status == wanted))
     };
-    // Observing is Unknown, and no news.
-    let found = not(kind::READY, "").or_else(|| not(kind::ACTUATED, "False"));
-    let Some(found) = found else {
+    let told = |it: &Condition| format!("{}: {}", it.reason, it.message.replace('\n', " "));
+    let ordered = || {
+        let order = orders::holding(overrides, policy, now).next()?;
+        let left = clock::span(unix(&order.spec.expiry_time) - now);
+        let name = order.name_any();
+        let what = orders::means(order).replace('\n', " ");
+        Some(format!("override {name}, {left} more: {what}"))
+    };
+    // What people have said, before what comes of it. Observing is Unknown, and no news.
+    let found = not(kind::READY, "")
+        .map(told)
+        .or_else(ordered)
+        .or_else(|| orders::ignored_pause(policy))
+        .or_else(|| not(kind::ACTUATED, "False").map(told));
+    let Some(text) = found else {
         return String::new();
     };
-    let text = format!("{}: {}", found.reason, found.message.replace('\n', " "));
     if text.chars().count() <= WHY_CHARS_MAX {
         return text;
     }
@@ -135,13 +161,31 @@ mod tests {
         });
         let mut new = policy("new", json!({}));
         new.status = None;
+        let mut maybe = policy("maybe", well.clone());
+        maybe.metadata.annotations =
+            Some([("foreshard.dev/paused".to_owned(), "maybe".to_owned())].into());
+        let mut over = well.clone();
+        over["forecastPeakTime"] = "2026-03-02T09:59:00Z".into();
         let all = [
             policy("web", well),
             policy("approved", waits),
             policy("blind", blind),
             new,
+            maybe,
+            policy("paused", over),
+        ];
+        let order = |policy: &str, until: &str| -> ScalingOverride {
+            let object = json!({"apiVersion": "foreshard.dev/v1alpha1", "kind": "ScalingOverride",
+                "metadata": {"name": format!("{policy}-pause"), "namespace": "shop"},
+                "spec": {"policyName": policy, "pause": "Both", "expiryTime": until, "reason": "migration"}});
+            serde_json::from_value(object).unwrap()
+        };
+        let orders = [
+            order("paused", "2026-03-02T12:00:00Z"),
+            order("web", "2026-03-02T09:00:00Z"),
         ];
         let now = 1_772_445_600; // 2026-03-02T10:00:00Z
-        insta::assert_snapshot!(text(&all, true, now) + "\n" + &text(&all[..1], false, now));
+        let every = text(&all, &orders, true, now);
+        insta::assert_snapshot!(every + "\n" + &text(&all[..1], &orders, false, now));
     }
 }

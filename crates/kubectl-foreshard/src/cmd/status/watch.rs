@@ -4,21 +4,49 @@ use std::collections::HashMap;
 use std::pin::pin;
 
 use anyhow::bail;
-use foreshard_api::v1alpha1::ScalingPolicy;
+use foreshard_api::v1alpha1::{ScalingOverride, ScalingPolicy};
 use foreshard_cli::output;
 use futures::TryStreamExt as _;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt as _};
+use tokio::time::{Duration, Instant};
 
 use super::overview::{header, row};
 use crate::clock;
+use crate::cluster::Cluster;
 use crate::print::{Columns, note};
 use crate::trouble::chain;
+
+/// For how long overrides that were read are believed.
+const OVERRIDES_FRESH: Duration = Duration::from_secs(5);
+
+/// The overrides, read again when a line is to be shown.
+struct Overrides<'a> {
+    cluster: &'a Cluster,
+    all_namespaces: bool,
+    read: Option<(Instant, Vec<ScalingOverride>)>,
+}
+
+impl Overrides<'_> {
+    async fn now(&mut self) -> &[ScalingOverride] {
+        let is_fresh = |(at, _): &(Instant, _)| at.elapsed() < OVERRIDES_FRESH;
+        if !self.read.as_ref().is_some_and(is_fresh) {
+            // Who may not read them is shown the rest.
+            let read = super::overrides(self.cluster, self.all_namespaces).await;
+            self.read = Some((Instant::now(), read.unwrap_or_default()));
+        }
+        match &self.read {
+            Some((_, all)) => all,
+            None => &[],
+        }
+    }
+}
 
 /// Prints each policy, and each again whenever its line changes. Ends only by an error before the first line; later ones
 /// are told, and it is tried anew.
 pub(super) async fn watch(
+    cluster: &Cluster,
     policies: Api<ScalingPolicy>,
     name: Option<&str>,
     all_namespaces: bool,
@@ -32,6 +60,11 @@ pub(super) async fn watch(
         .iter()
         .map(|it| (*it).to_owned())
         .collect();
+    let mut overrides = Overrides {
+        cluster,
+        all_namespaces,
+        read: None,
+    };
     let mut first = Vec::new();
     let mut columns: Option<Columns> = None;
     let mut shown = HashMap::new();
@@ -54,9 +87,10 @@ pub(super) async fn watch(
             Some(Event::InitApply(policy)) => first.push(policy),
             Some(Event::InitDone) => {
                 let now = clock::now();
+                let orders = overrides.now().await;
                 let rows: Vec<_> = first
                     .iter()
-                    .map(|it| row(it, all_namespaces, now))
+                    .map(|it| row(it, orders, all_namespaces, now))
                     .collect();
                 let fresh = columns.is_none();
                 let fit = || Columns::fit(std::iter::once(&head).chain(&rows));
@@ -70,7 +104,8 @@ pub(super) async fn watch(
             }
             Some(Event::Apply(policy)) => {
                 if let Some(columns) = &columns {
-                    let row = row(&policy, all_namespaces, clock::now());
+                    let orders = overrides.now().await;
+                    let row = row(&policy, orders, all_namespaces, clock::now());
                     tell(&policy, row, columns, &mut shown)?;
                 }
             }
