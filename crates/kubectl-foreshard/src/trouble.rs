@@ -63,10 +63,10 @@ pub(crate) enum Trouble {
     )]
     NoNamespace(String),
     #[error(
-        "the cluster has no {0}: install the definitions (`foreshard crds | kubectl apply --server-side -f -`), or \
-         choose another cluster with --context"
+        "the cluster has no {resource}: {}, or choose another cluster with --context",
+        installs(.resource)
     )]
-    NoDefinition(&'static str),
+    NoDefinition { resource: &'static str },
     #[error("you may not {rule}: {said}{fix}")]
     Forbidden {
         /// Verb, resource and namespace.
@@ -119,9 +119,13 @@ impl Trouble {
                     name: name.to_owned(),
                     namespace: asked.namespace.unwrap_or_default().to_owned(),
                 },
-                _ => Self::NoDefinition(asked.resource),
+                _ => Self::NoDefinition {
+                    resource: asked.resource,
+                },
             },
-            (404, _) => Self::NoDefinition(asked.resource),
+            (404, _) => Self::NoDefinition {
+                resource: asked.resource,
+            },
             (409, _) => Self::Conflict(said),
             _ => Self::Refused(said),
         }
@@ -130,6 +134,16 @@ impl Trouble {
     /// Whether the object is not there.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
+    }
+}
+
+/// What brings the definition of a kind.
+fn installs(resource: &str) -> &'static str {
+    match resource {
+        "scaledobjects" => {
+            "KEDA is not installed in it; `adopt hpa` takes a HorizontalPodAutoscaler"
+        }
+        _ => "install the definitions (`foreshard crds | kubectl apply --server-side -f -`)",
     }
 }
 
@@ -263,6 +277,12 @@ mod tests {
                 "Forbidden",
                 "no",
                 Asked::one("get", "services", "prometheus", "monitoring"),
+            ),
+            (
+                404,
+                "NotFound",
+                "the server could not find the requested resource",
+                Asked::one("get", "scaledobjects", "web", "shop"),
             ),
             (401, "Unauthorized", "Unauthorized", one),
             (409, "Conflict", "the object has been modified", one),

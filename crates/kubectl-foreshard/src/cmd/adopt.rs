@@ -4,17 +4,18 @@ mod manifest;
 
 use anyhow::Context as _;
 use foreshard_api::adopt::{self, AdoptError, Adopted, Note, Requests, ScaledObject, Surroundings};
-use foreshard_api::v1alpha1::PrometheusSource;
+use foreshard_api::v1alpha1::{PrometheusSource, ScalingPolicy};
 use foreshard_cli::output;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::PodSpec;
 use kube::api::ListParams;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
-use kube::{Api, discovery};
+use kube::{Api, ResourceExt as _, discovery};
 
 use crate::cluster::{Cluster, shown};
 use crate::print::{Format, NotGood, note};
 use crate::trouble::Asked;
+use manifest::There;
 
 const EXAMPLES: &str = "\
 What comes out:
@@ -73,17 +74,24 @@ pub(crate) async fn run(
     cluster: &Cluster,
     format: Option<Format>,
 ) -> anyhow::Result<()> {
-    let adopted = match args.kind {
+    let (around, adopted) = match args.kind {
         Kind::Hpa => hpa(args, cluster).await?,
         Kind::Scaledobject => scaled_object(args, cluster).await?,
     };
     let adopted = adopted.map_err(|error: AdoptError| NotGood(error.to_string()))?;
+    let there = There {
+        has_policy: has_policy(cluster, &adopted.policy.name_any()).await,
+        sources: around.sources.iter().map(|it| it.name_any()).collect(),
+    };
     if format == Some(Format::Json) {
         for note_of in &adopted.notes {
             match note_of {
                 Note::Check(text) => note(&format!("check: {text}")),
                 Note::NotAdopted(text) => note(&format!("not adopted: {text}")),
             }
+        }
+        if let Some(warning) = manifest::overwrites(&adopted, &there) {
+            note(&format!("check: {warning}"));
         }
         return output::json(&manifest::list(&adopted)?);
     }
@@ -95,13 +103,24 @@ pub(crate) async fn run(
     );
     output::text(&manifest::yaml(
         &adopted,
+        &there,
         &command,
         args.kind.name(),
         &args.name,
     )?)
 }
 
-async fn hpa(args: &Args, cluster: &Cluster) -> anyhow::Result<Result<Adopted, AdoptError>> {
+/// What is known beside the autoscaler, and what became of it.
+type Looked = (Surroundings, Result<Adopted, AdoptError>);
+
+/// Whether there is a policy of that name; who may not look does not know.
+async fn has_policy(cluster: &Cluster, name: &str) -> bool {
+    let all = cluster.all::<ScalingPolicy>();
+    let asked = Asked::one("get", "scalingpolicies", name, &cluster.namespace);
+    cluster.ask(asked, all.get(name)).await.is_ok()
+}
+
+async fn hpa(args: &Args, cluster: &Cluster) -> anyhow::Result<Looked> {
     let all = cluster.all::<HorizontalPodAutoscaler>();
     let asked = Asked::one(
         "get",
@@ -116,13 +135,11 @@ async fn hpa(args: &Args, cluster: &Cluster) -> anyhow::Result<Result<Adopted, A
         (version.to_owned(), target.kind.clone(), target.name.clone())
     });
     let around = around(args, cluster, target).await?;
-    Ok(adopt::hpa(&found, &around))
+    let adopted = adopt::hpa(&found, &around);
+    Ok((around, adopted))
 }
 
-async fn scaled_object(
-    args: &Args,
-    cluster: &Cluster,
-) -> anyhow::Result<Result<Adopted, AdoptError>> {
+async fn scaled_object(args: &Args, cluster: &Cluster) -> anyhow::Result<Looked> {
     let kind = GroupVersionKind::gvk("keda.sh", "v1alpha1", "ScaledObject");
     let resource = ApiResource::from_gvk(&kind);
     let all: Api<DynamicObject> =
@@ -139,7 +156,8 @@ async fn scaled_object(
     let around = around(args, cluster, Some(target)).await?;
     let object: ScaledObject = serde_json::from_value(serde_json::to_value(&found)?)
         .with_context(|| format!("reading the ScaledObject {}", args.name))?;
-    Ok(adopt::scaled_object(&object, &around))
+    let adopted = adopt::scaled_object(&object, &around);
+    Ok((around, adopted))
 }
 
 /// What is known beside the autoscaler.

@@ -7,6 +7,26 @@ use serde_json::{Value, json};
 /// Longest line of a comment.
 const COLUMNS_MAX: usize = 110;
 
+/// What the namespace has already.
+#[derive(Clone, Debug, Default)]
+pub(super) struct There {
+    /// A policy of the name that the new one has.
+    pub(super) has_policy: bool,
+    /// Names of its sources.
+    pub(super) sources: Vec<String>,
+}
+
+/// Says that applying it replaces a policy.
+pub(super) fn overwrites(adopted: &Adopted, there: &There) -> Option<String> {
+    there.has_policy.then(|| {
+        format!(
+            "namespace {} has a ScalingPolicy {} already, which applying this overwrites: --name gives this one another name",
+            adopted.policy.namespace().unwrap_or_default(),
+            adopted.policy.name_any()
+        )
+    })
+}
+
 /// One document for programs.
 pub(super) fn list(adopted: &Adopted) -> anyhow::Result<Value> {
     let mut items = Vec::new();
@@ -20,6 +40,7 @@ pub(super) fn list(adopted: &Adopted) -> anyhow::Result<Value> {
 /// The documents, with what a person should know before them.
 pub(super) fn yaml(
     adopted: &Adopted,
+    there: &There,
     command: &str,
     kind: &str,
     name: &str,
@@ -40,8 +61,9 @@ pub(super) fn yaml(
         Note::Check(_) => None,
     });
     section(&mut out, "Not adopted:", missing);
-    section(&mut out, "Check:", checks);
-    let next = next(adopted, kind, name);
+    let overwrites = overwrites(adopted, there);
+    section(&mut out, "Check:", overwrites.iter().chain(checks));
+    let next = next(adopted, there, kind, name);
     section(&mut out, "Next:", next.iter());
     let mut documents = Vec::new();
     for source in &adopted.sources {
@@ -52,12 +74,20 @@ pub(super) fn yaml(
 }
 
 /// From watching to acting.
-fn next(adopted: &Adopted, kind: &str, name: &str) -> [String; 4] {
+fn next(adopted: &Adopted, there: &There, kind: &str, name: &str) -> [String; 4] {
     let policy = adopted.policy.name_any();
     let namespace = adopted.policy.namespace().unwrap_or_default();
+    let missing = missing_sources(adopted, there);
+    let apply = if missing.is_empty() {
+        "kubectl apply -f this file".to_owned()
+    } else {
+        format!(
+            "make the PrometheusSource {} in namespace {namespace} (docs/sources.md), then kubectl apply -f this file",
+            missing.join(", ")
+        )
+    };
     [
-        "kubectl apply -f this file, and make the source that it names if it is not there"
-            .to_owned(),
+        apply,
         format!(
             "kubectl foreshard status {policy} -n {namespace}; it watches beside the autoscaler and is scored against it"
         ),
@@ -67,6 +97,20 @@ fn next(adopted: &Adopted, kind: &str, name: &str) -> [String; 4] {
              autoscaler is there it does nothing in these modes, and says HorizontalPodAutoscalerConflict"
         ),
     ]
+}
+
+/// Names of sources that are asked, and are neither there nor in the file.
+fn missing_sources<'a>(adopted: &'a Adopted, there: &There) -> Vec<&'a str> {
+    let is_known = |name: &str| {
+        let made = adopted.sources.iter().any(|it| it.name_any() == name);
+        made || there.sources.iter().any(|it| it == name)
+    };
+    let signals = adopted.policy.spec.signals.iter();
+    let names = signals.map(|it| it.source_ref.name.as_str());
+    let mut missing: Vec<&str> = names.filter(|name| !is_known(name)).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    missing
 }
 
 fn section<'a>(out: &mut String, title: &str, lines: impl Iterator<Item = &'a String>) {
@@ -126,6 +170,7 @@ mod tests {
         let adopted = scaled_object(&object, &Surroundings::default()).unwrap();
         let text = yaml(
             &adopted,
+            &There::default(),
             "kubectl foreshard adopt so web -n shop",
             "scaledobject",
             "web",
@@ -135,5 +180,36 @@ mod tests {
         let read: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
         let items = list(&adopted).unwrap()["items"].clone();
         assert_eq!(Value::from(read), items, "the same as YAML and as JSON");
+    }
+
+    #[test]
+    fn what_is_there_already_is_told() {
+        let object: ScaledObject = serde_json::from_value(json!({
+            "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {"scaleTargetRef": {"name": "web"}, "triggers": [{"type": "prometheus", "metadata": {
+                "serverAddress": "http://prometheus:9090", "query": "x", "threshold": "7"}}]}
+        }))
+        .unwrap();
+        let mut adopted = scaled_object(&object, &Surroundings::default()).unwrap();
+        let made = adopted.sources.remove(0).name_any();
+        let none = There::default();
+        assert_eq!(overwrites(&adopted, &none), None);
+        let next = |there: &There| super::next(&adopted, there, "scaledobject", "web")[0].clone();
+        assert_eq!(
+            next(&none),
+            format!(
+                "make the PrometheusSource {made} in namespace shop (docs/sources.md), then kubectl apply -f this file"
+            )
+        );
+        let there = There {
+            has_policy: true,
+            sources: vec![made],
+        };
+        assert_eq!(next(&there), "kubectl apply -f this file");
+        let warning = overwrites(&adopted, &there).unwrap();
+        assert!(
+            warning.contains("has a ScalingPolicy web already"),
+            "{warning}"
+        );
     }
 }
