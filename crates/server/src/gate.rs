@@ -144,7 +144,7 @@ async fn object_name(parts: &mut Parts) -> Result<Option<String>, Problem> {
 
 fn unauthenticated(detail: String) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
-        .fix("send `Authorization: Bearer TOKEN`; `kubectl create token` makes one")
+        .fix("send `Authorization: Bearer TOKEN`; `kubectl create token NAME -n NS --audience foreshard` makes one")
         .header(
             header::WWW_AUTHENTICATE,
             HeaderValue::from_static("Bearer realm=\"foreshard\""),

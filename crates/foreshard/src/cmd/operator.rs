@@ -99,7 +99,7 @@ pub(crate) struct Args {
     /// Serve plain HTTP although others than this machine may listen in: only behind something that encrypts.
     #[arg(long)]
     insecure: bool,
-    /// Audience that tokens of callers must be made for: `kubectl create token NAME --audience foreshard`.
+    /// Audience that tokens of callers must be made for: `kubectl create token NAME -n NS --audience foreshard`.
     #[arg(long, value_name = "NAME", default_value = "foreshard")]
     audience: String,
     /// Where modules too large for the cluster are kept: `s3://BUCKET/PREFIX` or `file:///SHARED/FOLDER`.
