@@ -2,6 +2,7 @@
 
 mod answer;
 mod server;
+mod trouble;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

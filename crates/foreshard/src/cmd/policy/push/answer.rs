@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde_json::Value;
+
+use super::trouble::short;
 
 /// What became of it.
 #[derive(Debug)]
@@ -34,8 +36,11 @@ impl Answer {
             }
             // A Status of the Kubernetes API server, on its way to the service.
             (_, Some(other)) if other["message"].is_string() => {
-                let message = other["message"].as_str().context("a message")?;
-                bail!("the Kubernetes API server does not pass it on ({status}): {message}")
+                let message = short(other["message"].as_str().unwrap_or_default());
+                let fix = fix(status, &message);
+                bail!(
+                    "the Kubernetes API server does not pass it on to {server} ({status}): {message}{fix}"
+                )
             }
             _ => bail!("{server} answers {status} with what is no answer of Foreshard"),
         }
@@ -66,6 +71,21 @@ impl Answer {
                 )
             }
         }
+    }
+}
+
+/// What to do where the Kubernetes API server does not pass a request on.
+fn fix(status: u16, message: &str) -> &'static str {
+    match status {
+        404 if message.contains("services ") => {
+            "; is the component http-api of deploy/kustomize installed in that namespace? Else name the service with \
+             --service NAMESPACE/NAME:PORT, or go there directly with --server"
+        }
+        503 => "; does the operator run there? --server goes to another one directly",
+        403 => {
+            "; it needs `get` and `update` on `services/proxy` there, or go to Foreshard directly with --server"
+        }
+        _ => "",
     }
 }
 
@@ -116,8 +136,11 @@ mod tests {
                 503,
                 br#"{"kind": "Status", "message": "no endpoints available"}"#
             ),
-            "the Kubernetes API server does not pass it on (503): no endpoints available"
+            "the Kubernetes API server does not pass it on to https://x (503): no endpoints available; does the operator \
+             run there? --server goes to another one directly"
         );
+        let missing = br#"{"kind": "Status", "message": "services \"foreshard\" not found"}"#;
+        assert!(error(404, missing).contains("component http-api"));
         assert!(error(200, b"<html>").contains("no answer of Foreshard"));
     }
 }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use http::{HeaderValue, Request, header};
 use http_body_util::BodyExt as _;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
@@ -16,6 +16,7 @@ use kube::{Api, Client, Config};
 
 use super::Args;
 use super::answer::Answer;
+use super::trouble::{Way, no_token, unanswered};
 
 /// What a token for the server is made for.
 const AUDIENCE: &str = "foreshard";
@@ -144,12 +145,11 @@ impl Server {
             .body(Body::from(component))
             .context("writing the request")?;
         let answer = self.client.send(request).await;
-        let answer = answer.map_err(|error| anyhow!(error)).with_context(|| {
-            format!(
-                "asking {}; is it there, and does it speak TLS with a certificate that you trust?",
-                self.shown
-            )
-        })?;
+        let way = match &self.proxied_token {
+            Some(_) => Way::Proxied,
+            None => Way::Direct,
+        };
+        let answer = answer.map_err(|error| unanswered(&error, &self.shown, way))?;
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await;
         let body = body.context("reading the answer")?.to_bytes();
@@ -255,9 +255,7 @@ async fn made_token(args: &Args, config: &Config) -> anyhow::Result<String> {
     let made = accounts
         .create_token_request(account, &PostParams::default(), &request)
         .await;
-    let made = made.with_context(|| {
-        format!("having a token made for service account {account:?} of namespace {namespace:?}")
-    })?;
+    let made = made.map_err(|error| no_token(&error, account, &namespace))?;
     let status = made.status.context("the cluster made no token")?;
     Ok(status.token)
 }
