@@ -97,16 +97,33 @@ impl ClusterArgs {
             Some(file) => {
                 let read = Kubeconfig::read_from(file);
                 let read = read.map_err(|error| said(of_file(file), &error))?;
+                let hint = self.other_contexts(&read);
                 let config = Config::from_custom_kubeconfig(read, &options).await;
-                config.map_err(|error| said(of_file(file), &error))
+                config.map_err(|error| anyhow!("{}{hint}", said(of_file(file), &error)))
             }
-            None if self.context.is_some() => Config::from_kubeconfig(&options)
-                .await
-                .map_err(|error| said("reading the kubeconfig".to_owned(), &error)),
+            None if self.context.is_some() => {
+                let config = Config::from_kubeconfig(&options).await;
+                config.map_err(|error| {
+                    let read = Kubeconfig::read();
+                    let hint = read.map_or_else(|_| String::new(), |it| self.other_contexts(&it));
+                    anyhow!("{}{hint}", said("the kubeconfig".to_owned(), &error))
+                })
+            }
             None => Config::infer().await.map_err(|error| {
                 let what = "there is no kubeconfig and this is no pod; name one with --kubeconfig";
                 said(what.to_owned(), &error)
             }),
+        }
+    }
+
+    /// The contexts that there are, where the one that is asked for is not.
+    fn other_contexts(&self, read: &Kubeconfig) -> String {
+        let names: Vec<&str> = read.contexts.iter().map(|it| it.name.as_str()).collect();
+        match self.context.as_deref() {
+            Some(wanted) if !names.contains(&wanted) => {
+                format!("; its contexts are {}", names.join(", "))
+            }
+            _ => String::new(),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use foreshard_api::annotation::KILL_SWITCH;
+
 /// What was asked for, for messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
@@ -104,7 +106,7 @@ impl Trouble {
             (403, _) => Self::Forbidden {
                 rule: rule(asked),
                 said,
-                fix: fix(asked),
+                fix: fix(asked, user_of(&status.message)),
             },
             (404, _) if status.message.starts_with("namespaces \"") => {
                 Self::NoNamespace(asked.namespace.unwrap_or_default().to_owned())
@@ -158,8 +160,27 @@ fn rule(asked: Asked<'_>) -> String {
     }
 }
 
+/// The name by which the API server knows whom it denies something.
+fn user_of(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("User \"")?;
+    let (user, _) = rest.split_once('"')?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@+/".contains(c);
+    // It goes into a command line.
+    (!user.is_empty() && user.chars().all(is_plain)).then_some(user)
+}
+
 /// Who could allow it.
-fn fix(asked: Asked<'_>) -> String {
+fn fix(asked: Asked<'_>, user: Option<&str>) -> String {
+    let user = user.unwrap_or("YOU");
+    let namespace = asked
+        .namespace
+        .map_or(String::new(), |it| format!(" -n {it}"));
+    if asked.name == Some(KILL_SWITCH) {
+        return format!(
+            "; the Role foreshard-stopper allows it; an administrator may: kubectl create rolebinding{namespace} \
+             foreshard-stopper --role=foreshard-stopper --user={user}"
+        );
+    }
     let role = match (asked.resource, asked.verb) {
         (
             "loadevents"
@@ -174,16 +195,13 @@ fn fix(asked: Asked<'_>) -> String {
         ("scalingpolicies" | "scalingoverrides", _) => "foreshard-editor",
         _ => return String::new(),
     };
-    let namespace = asked
-        .namespace
-        .map_or(String::new(), |it| format!(" -n {it}"));
     let kind = if asked.namespace.is_some() {
         "rolebinding"
     } else {
         "clusterrolebinding"
     };
     format!(
-        "; an administrator may: kubectl create {kind}{namespace} {role} --clusterrole={role} --user=YOU"
+        "; an administrator may: kubectl create {kind}{namespace} {role} --clusterrole={role} --user={user}"
     )
 }
 
@@ -247,6 +265,12 @@ mod tests {
                 "Forbidden",
                 "no",
                 Asked::cluster("list", "scalingpolicies"),
+            ),
+            (
+                403,
+                "Forbidden",
+                "configmaps is forbidden: User \"ann@example.com\" cannot patch resource",
+                Asked::one("patch", "configmaps", KILL_SWITCH, "foreshard-system"),
             ),
             (
                 404,

@@ -102,6 +102,8 @@ fn a_cluster_that_is_not_there_is_code_1() {
     assert!(said.contains("Connection refused"), "{said}");
     let context = run(&["status", "--kubeconfig", kubeconfig, "--context", "b"]);
     assert_eq!(context.status.code(), Some(1));
+    let said = text(&context.stderr);
+    assert!(said.contains("its contexts are a"), "{said}");
 }
 
 #[test]

@@ -95,7 +95,7 @@ async fn look(args: &Args, cluster: &Cluster) -> anyhow::Result<ScalingRecommend
                     args.name,
                     newest.name_any()
                 ),
-                None => trouble.into(),
+                None => found::not_here(cluster, &trouble, &args.name).await,
             });
         }
         Err(trouble) => return Err(trouble.into()),
@@ -117,8 +117,8 @@ async fn warn_if_held(cluster: &Cluster, recommendation: &ScalingRecommendation)
     if mode.starts_with("Observe") || mode.contains('(') {
         note(&format!(
             "warning: the mode in force is {mode}: nothing is carried out while that is so; \
-             `kubectl foreshard status {}` says why",
-            recommendation.spec.policy_name
+             `kubectl foreshard status {} -n {}` says why",
+            recommendation.spec.policy_name, cluster.namespace
         ));
     }
 }

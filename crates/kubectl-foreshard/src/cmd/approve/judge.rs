@@ -15,9 +15,10 @@ pub(super) fn refusal(
 ) -> Option<String> {
     let (name, spec) = (recommendation.name_any(), &recommendation.spec);
     let policy = &spec.policy_name;
+    let namespace = recommendation.namespace().unwrap_or_default();
     if let Some(pinned) = pinned.filter(|pinned| *pinned != spec.digest) {
         return Some(format!(
-            "the plan of {name} has the digest {}, not {pinned}: look at it with `kubectl foreshard explain {name}`",
+            "the plan of {name} has the digest {}, not {pinned}: look at it with `kubectl foreshard explain {name} -n {namespace}`",
             spec.digest
         ));
     }
@@ -29,7 +30,7 @@ pub(super) fn refusal(
         Some("Applied") => return Some(format!("{name} was carried out already")),
         Some("Superseded") => {
             return Some(format!(
-                "{name} is superseded: what it wants is no longer needed; `kubectl foreshard status {policy}`"
+                "{name} is superseded: what it wants is no longer needed; `kubectl foreshard status {policy} -n {namespace}`"
             ));
         }
         _ => {}
@@ -37,7 +38,7 @@ pub(super) fn refusal(
     let expiry = unix(&spec.expiry_time);
     if expiry <= now {
         return Some(format!(
-            "{name} expired {}: `kubectl foreshard status {policy}` shows whether there is a newer one",
+            "{name} expired {}: `kubectl foreshard status {policy} -n {namespace}` shows whether there is a newer one",
             clock::relative(expiry, now)
         ));
     }
@@ -91,7 +92,7 @@ mod tests {
     fn recommendation(name: &str, change: impl FnOnce(&mut Value)) -> ScalingRecommendation {
         let mut object = json!({
             "apiVersion": "foreshard.dev/v1alpha1", "kind": "ScalingRecommendation",
-            "metadata": {"name": name},
+            "metadata": {"name": name, "namespace": "shop"},
             "spec": {
                 "policyName": "web", "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
                 "mode": "Approve", "issuedTime": "2026-03-02T09:50:00Z", "expiryTime": "2026-03-02T10:20:00Z",
