@@ -27,7 +27,7 @@ pub(crate) struct Args {
 enum Command {
     /// Check a policy as the platform checks an upload, and show what is inside.
     ///
-    /// Exit code 3: the platform would refuse it, or the policy refuses the config.
+    /// Exit code 3: the platform would refuse it, or the policy refuses the config that is given.
     Check(check::Args),
     /// Ask a policy what it decides in recorded contexts, and compare.
     ///

@@ -154,3 +154,22 @@ fn files_that_are_no_policies() {
     }
     insta::assert_snapshot!(report);
 }
+
+#[test]
+fn only_a_config_that_is_given_is_judged() {
+    let place = Place::new();
+    let without = place.run(&["policy", "check", "builtin:schedule"]);
+    assert_eq!(without.code, 0, "{}", without.stderr);
+    assert!(
+        without.stdout.contains("not judged, none was given"),
+        "{}",
+        without.stdout
+    );
+    let refused = place.run(&["policy", "check", "builtin:schedule", "--config", "{}"]);
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    assert!(
+        refused.stdout.contains("and refuses the config"),
+        "{}",
+        refused.stdout
+    );
+}

@@ -16,9 +16,9 @@ use crate::output::{self, Format, NOT_GOOD};
 pub(super) struct Args {
     /// A component's file, or `builtin:NAME`.
     policy: String,
-    /// The config whose needs are shown (JSON).
-    #[arg(long, default_value = "{}")]
-    config: String,
+    /// The config to check, and whose needs are shown (JSON) [default: none is judged; the needs of `{}` are shown].
+    #[arg(long, value_name = "JSON")]
+    config: Option<String>,
     /// The kind of target that the config is for.
     #[arg(long, default_value = "Scale")]
     target_kind: String,
@@ -42,10 +42,19 @@ struct Found {
     inspection: Inspection,
     descriptor: Descriptor,
     needs: Option<Needs>,
+    /// Where none was given, an empty one was tried, and is not held against the policy.
+    config_given: bool,
     config_issues: Vec<ConfigIssue>,
     compile_ms: Option<f64>,
     describe_fuel: u64,
     limits: TierLimits,
+}
+
+impl Found {
+    /// What was not given is not judged.
+    fn config_is_good(&self) -> bool {
+        self.config_issues.is_empty() || !self.config_given
+    }
 }
 
 pub(super) fn run(args: &Args, output: Format) -> anyhow::Result<ExitCode> {
@@ -74,10 +83,7 @@ pub(super) fn run(args: &Args, output: Format) -> anyhow::Result<ExitCode> {
         Format::Json => output::json(&report)?,
         Format::Table => output::text(&table(&report))?,
     }
-    let good = report
-        .found
-        .as_ref()
-        .is_some_and(|found| found.config_issues.is_empty());
+    let good = report.found.as_ref().is_some_and(Found::config_is_good);
     Ok(if good {
         ExitCode::SUCCESS
     } else {
@@ -87,7 +93,8 @@ pub(super) fn run(args: &Args, output: Format) -> anyhow::Result<ExitCode> {
 
 fn found(module: &Arc<Module>, args: &Args, limits: TierLimits) -> Found {
     let about = module.about();
-    let (needs, config_issues) = match module.configure(&args.config, &args.target_kind) {
+    let config = args.config.as_deref().unwrap_or("{}");
+    let (needs, config_issues) = match module.configure(config, &args.target_kind) {
         Ok(needs) => (Some(needs.as_ref().clone()), Vec::new()),
         Err(issues) => (None, issues),
     };
@@ -101,6 +108,7 @@ fn found(module: &Arc<Module>, args: &Args, limits: TierLimits) -> Found {
         inspection: about.inspection.clone(),
         descriptor: about.descriptor.clone(),
         needs,
+        config_given: args.config.is_some(),
         config_issues,
         compile_ms: about.compile_time.map(|time| time.as_secs_f64() * 1e3),
         describe_fuel: about.describe_fuel,
@@ -119,7 +127,12 @@ fn table(report: &Report<'_>) -> String {
     for (name, value) in rows(found) {
         table.add_row([name.to_owned(), value]);
     }
-    format!("{policy} is accepted\n{table}\n")
+    let but = if found.config_is_good() {
+        ""
+    } else {
+        ", and refuses the config"
+    };
+    format!("{policy} is accepted{but}\n{table}\n")
 }
 
 fn rows(found: &Found) -> Vec<(&'static str, String)> {
@@ -166,14 +179,23 @@ fn rows(found: &Found) -> Vec<(&'static str, String)> {
     if let Some(needs) = &found.needs {
         rows.extend(needed(needs));
     }
-    rows.extend(found.config_issues.iter().map(|issue| {
-        (
-            "config",
-            format!("{} {}", issue.path, issue.message)
-                .trim()
-                .to_owned(),
-        )
-    }));
+    let issues = found.config_issues.iter().map(|issue| {
+        format!("{} {}", issue.path, issue.message)
+            .trim()
+            .to_owned()
+    });
+    if found.config_given {
+        rows.extend(issues.map(|issue| ("config", issue)));
+        return rows;
+    }
+    let issues: Vec<String> = issues.collect();
+    let not_given = "not judged, none was given (--config)";
+    let text = if issues.is_empty() {
+        format!("{not_given}; the needs are those of {{}}")
+    } else {
+        format!("{not_given}; the policy needs one: {}", issues.join("; "))
+    };
+    rows.push(("config", text));
     rows
 }
 
