@@ -114,3 +114,66 @@ fn completion_scripts_are_printed_for_each_shell() {
         assert!(text(&ended.stdout).contains("backtest"), "{shell}");
     }
 }
+
+/// What the script of docs/kubectl-foreshard.md completes, with a kubectl that only repeats what it is asked.
+fn completed(words: &[&str]) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let docs = include_str!("../../../docs/kubectl-foreshard.md");
+    let (_, rest) = docs.split_once("```sh\n").unwrap();
+    let (script, _) = rest.split_once("```").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let kubectl = folder.path().join("kubectl");
+    std::fs::write(&kubectl, "#!/bin/sh\necho \"kind/$*\"\n").unwrap();
+    std::fs::set_permissions(&kubectl, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", folder.path().display());
+    let ended = Command::new("/bin/sh")
+        .args(["-c", script, "kubectl_complete-foreshard"])
+        .args(words)
+        .env_clear()
+        .env("PATH", path)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(
+        ended.status.success() && ended.stderr.is_empty(),
+        "{ended:?}"
+    );
+    let said = text(&ended.stdout);
+    said.strip_suffix(":4\n").unwrap().to_owned()
+}
+
+#[test]
+fn names_are_completed_in_the_namespace_that_is_given() {
+    let policies = "get scalingpolicies -o name";
+    for (words, asked) in [
+        (&["status", ""][..], policies.to_owned()),
+        (
+            &["-n", "shop", "status", ""],
+            format!("{policies} --namespace=shop"),
+        ),
+        (
+            &["pause", "-n", "shop", "--for", "2h", ""],
+            format!("{policies} --namespace=shop"),
+        ),
+        (
+            &["resume", "web", "--namespace=shop", "a"],
+            format!("{policies} --namespace=shop"),
+        ),
+        (
+            &["backtest", "--context", "b", ""],
+            format!("{policies} --context=b"),
+        ),
+        (
+            &["explain", "-nshop", ""],
+            "get scalingpolicies,scalingrecommendations -o name --namespace=shop".to_owned(),
+        ),
+        (&["adopt", "hpa", ""], "get hpa -o name".to_owned()),
+        (&["status", "-n", ""], "get namespaces -o name".to_owned()),
+    ] {
+        assert_eq!(completed(words), format!("{asked}\n"), "{words:?}");
+    }
+    assert_eq!(completed(&["status", "web", ""]), "");
+    assert_eq!(completed(&["pause", "--for", ""]), "");
+    assert!(completed(&["-n", "shop", ""]).starts_with("status\nexplain\n"));
+}
