@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use foreshard_cli::output;
 use serde::Serialize;
+use serde_json::Value;
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -39,8 +40,29 @@ pub(crate) fn show<T: Serialize>(
 ) -> anyhow::Result<()> {
     match format {
         Format::Table => output::text(&text()),
-        Format::Json => output::json(document),
-        Format::Yaml => output::text(&serde_saphyr::to_string(document)?),
+        Format::Json => output::json(&without_managed_fields(document)?),
+        Format::Yaml => {
+            let shown = without_managed_fields(document)?;
+            output::text(&serde_saphyr::to_string(&shown)?)
+        }
+    }
+}
+
+/// An object, or a list of objects, without what says who wrote which field: as kubectl shows it.
+fn without_managed_fields(document: &impl Serialize) -> serde_json::Result<Value> {
+    let mut shown = serde_json::to_value(document)?;
+    forget_managers(&mut shown);
+    let items = shown.get_mut("items").and_then(Value::as_array_mut);
+    for item in items.into_iter().flatten() {
+        forget_managers(item);
+    }
+    Ok(shown)
+}
+
+fn forget_managers(object: &mut Value) {
+    let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
+    if let Some(metadata) = metadata {
+        metadata.remove("managedFields");
     }
 }
 
@@ -88,4 +110,24 @@ pub(crate) fn table(indent: &str, header: &[&str], rows: Vec<Vec<String>>) -> St
     all.iter()
         .map(|row| indent.to_owned() + &columns.line(row))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_wrote_which_field_is_not_shown() {
+        let object =
+            json!({"metadata": {"name": "web", "managedFields": [{"manager": "a"}]}, "spec": {}});
+        let plain = json!({"metadata": {"name": "web"}, "spec": {}});
+        assert_eq!(without_managed_fields(&object).unwrap(), plain);
+        let list = json!({"metadata": {}, "items": [object, {}]});
+        assert_eq!(
+            without_managed_fields(&list).unwrap(),
+            json!({"metadata": {}, "items": [plain, {}]})
+        );
+    }
 }

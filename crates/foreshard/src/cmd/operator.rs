@@ -46,7 +46,7 @@ pub(crate) struct Args {
     /// Which controllers run.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "scaling")]
     controllers: Vec<Controller>,
-    /// A kubeconfig; without it, $KUBECONFIG, then the pod's own service account.
+    /// A kubeconfig [default: `KUBECONFIG`, then ~/.kube/config, then the pod's service account].
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Context in the kubeconfig [default: its current one].
@@ -75,8 +75,8 @@ pub(crate) struct Args {
     /// Where is kept what was learned, and the last decisions of each policy [default: nowhere].
     #[arg(long, value_name = "DIRECTORY")]
     state_directory: Option<PathBuf>,
-    /// Time between two live samples of a signal, where the budget of queries allows.
-    #[arg(long, value_name = "SPAN", value_parser = parse::span, default_value = "5s")]
+    /// Time between two live samples of a signal, at least 1s, where the budget of queries allows.
+    #[arg(long, value_name = "SPAN", value_parser = some_span, default_value = "5s")]
     poll_every: i64,
     /// Evaluations at the same time.
     #[arg(long, value_name = "N", default_value_t = 2)]
@@ -126,6 +126,14 @@ impl Args {
             format: self.log_format,
             otlp_endpoint: self.otlp_endpoint.as_deref(),
         }
+    }
+}
+
+/// Asking without a pause would be no schedule.
+fn some_span(text: &str) -> Result<i64, String> {
+    match parse::span(text)? {
+        0 => Err("give a span of at least 1s".to_owned()),
+        seconds => Ok(seconds),
     }
 }
 

@@ -119,6 +119,7 @@ fn a_line_of_commands_that_is_wrong_is_exit_code_two() {
         &["forecast"],
         &["forecast", "--input"],
         &["--output", "xml", "demo"],
+        &["operator", "--poll-every", "0s"],
     ] {
         assert_eq!(place.run(args).code, 2, "{args:?}");
     }
