@@ -198,18 +198,53 @@ function choose(namespace: string, targets: Target[], shown: Target): void {
   });
 }
 
+/** What the server refuses, with the fields and the fix. */
+function words(why: Refusal): string {
+  const issues = why.issues.map((it) => `${it.path}: ${it.message}`);
+  return [why.message, ...issues, why.fix].filter(Boolean).join("; ");
+}
+
+/** Why there is nothing to show of a namespace, if so, and whether something may come. */
+async function lack(namespace: string): Promise<{ message: string; mayCome: boolean } | undefined> {
+  try {
+    if ((await new Api(namespace).targets()).length > 0) return undefined;
+    const others = await Api.namespaces().catch(() => []);
+    const hint = others.length > 0 ? ` There is something in ${others.join(", ")}.` : "";
+    const message = `Nothing is scaled in namespace ${namespace}.${hint} Go on once more to wait for it.`;
+    return { message, mayCome: true };
+  } catch (error) {
+    return { message: error instanceof Refusal ? words(error) : String(error), mayCome: false };
+  }
+}
+
 /** Asks who it is, and where to look; a caller may have rights in one namespace only. */
-function askForToken(why: Refusal, namespace: string): void {
+function askWho(why: Refusal, namespace: string): void {
   const dialog = byId<HTMLDialogElement>("sign-in");
-  byId("sign-in-why").textContent = `${why.message} ${why.fix}`;
-  byId<HTMLInputElement>("namespace").value = namespace;
-  byId("sign-in-form").addEventListener("submit", () => {
+  const told = byId("sign-in-why");
+  const where = byId<HTMLInputElement>("namespace");
+  told.textContent = words(why);
+  if (dialog.open) return;
+  where.value = namespace;
+  let tried = "";
+  byId<HTMLFormElement>("sign-in-form").onsubmit = async (event) => {
+    // It stays open until the server has taken both.
+    event.preventDefault();
     const given = byId<HTMLInputElement>("token").value.trim();
     if (given) signIn(given);
+    const wanted = where.value.trim();
+    const lacks = await lack(wanted);
+    if (lacks && !(lacks.mayCome && tried === wanted)) {
+      tried = wanted;
+      told.textContent = lacks.message;
+      where.focus();
+      return;
+    }
     const search = new URLSearchParams(location.search);
-    search.set("namespace", byId<HTMLInputElement>("namespace").value.trim());
+    search.set("namespace", wanted);
+    // Of another namespace it would be another one.
+    if (wanted !== namespace) search.delete("target");
     location.search = search.toString();
-  });
+  };
   dialog.showModal();
 }
 
@@ -217,10 +252,11 @@ async function start(): Promise<void> {
   const wanted = new URLSearchParams(location.search);
   const namespace = wanted.get("namespace") ?? (await Api.namespaces())[0] ?? "";
   const api = new Api(namespace);
-  const targets = await api.targets();
+  const targets = namespace ? await api.targets().catch((error) => unknown(error, namespace)) : [];
   const target = targets.find((it) => it.name === wanted.get("target")) ?? targets[0];
   if (!target) {
-    byId("summary").textContent = "Nothing is scaled here yet; looking again …";
+    const where = namespace ? `in namespace ${namespace}` : "here";
+    byId("summary").textContent = `Nothing is scaled ${where} yet; looking again …`;
     setTimeout(() => void start().catch(failed), 1000);
     return;
   }
@@ -228,9 +264,15 @@ async function start(): Promise<void> {
   await new Page(api, namespace, target).load();
 }
 
+/** A namespace that is none, or is not known, can be corrected. */
+function unknown(error: unknown, namespace: string): never {
+  if (error instanceof Refusal && (error.status === 400 || error.status === 404)) askWho(error, namespace);
+  throw error;
+}
+
 function failed(error: unknown): void {
   if (error instanceof Refusal && (error.status === 401 || error.status === 403)) {
-    askForToken(error, new URLSearchParams(location.search).get("namespace") ?? "");
+    askWho(error, new URLSearchParams(location.search).get("namespace") ?? "");
   }
   byId("live").className = "bad";
   byId("live").textContent = String(error);
