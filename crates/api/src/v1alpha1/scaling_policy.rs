@@ -350,7 +350,8 @@ pub struct Behavior {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Direction {
-    /// Seconds that a decrease waits until nothing in them asked for more [default for decreases: 300].
+    /// Seconds that a decrease waits until nothing in them asked for more [default for decreases: 300]. While a forecast
+    /// decides it waits at least 600, or a quarter of the delay from an order to its effect where that is longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 86_400))]
     pub stabilization_window_seconds: Option<i32>,

@@ -18,7 +18,12 @@ pub(super) fn check(case: &mut Case<'_>, count: u32) -> Objection {
     // Only a decrease is held: the window never asks for more than there is.
     let held = most.min(case.replicas.wanted).max(count);
     (held > count).then(|| {
-        let reason = format!("up to {most} were asked for within the last {span:.0} s");
+        let why = if span > case.rules.stabilization {
+            ", for which a decrease waits while a forecast decides"
+        } else {
+            ""
+        };
+        let reason = format!("up to {most} were asked for within the last {span:.0} s{why}");
         (held, reason)
     })
 }
