@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use foreshard_api::time::unix;
 use foreshard_api::v1alpha1::{
-    LoadEvent, Pause, ScalingOverride, ScalingPolicy, ScalingRecommendation,
+    Action, LoadEvent, Pause, ScalingOverride, ScalingPolicy, ScalingPolicyStatus,
+    ScalingRecommendation,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
@@ -41,71 +42,73 @@ pub(super) fn text(all: &All<'_>, now: i64) -> String {
     out
 }
 
+/// Names and values, a line each.
+type Lines = Vec<(&'static str, String)>;
+
 fn facts(all: &All<'_>, now: i64) -> String {
     let policy = all.policy;
-    let status = policy.status.clone().unwrap_or_default();
-    let spec = &policy.spec;
-    let count = |value: Option<i32>| value.map_or("unknown".to_owned(), |it| it.to_string());
-    let mut out = String::new();
-    let mut line = |name: &str, value: String| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "{name:<13} {value}");
-    };
     let created = policy.metadata.creation_timestamp.as_ref();
     let age = created.map_or(String::new(), |at| {
         format!(", made {}", clock::relative(unix(at), now))
     });
     let namespace = policy.namespace().unwrap_or_default();
-    line(
-        "Policy:",
-        format!("{} in {namespace}{age}", policy.name_any()),
-    );
-    line("Target:", spec.target_ref.show());
-    if let Some(action) = spec.actions.first() {
-        let mode = status.mode.clone();
-        line(
-            "Mode:",
-            mode.unwrap_or_else(|| action.mode.name().to_owned()),
-        );
-        for order in orders::holding(all.overrides, policy, now).filter(|it| is_pause(it)) {
-            let until = clock::both(unix(&order.spec.expiry_time), now);
-            let name = order.name_any();
-            let what = orders::means(order);
-            line(
-                "Paused:",
-                format!("{what}, by override {name} until {until}"),
-            );
-        }
-        if let Some(ignored) = orders::ignored_pause(policy) {
-            line("Not paused:", ignored);
-        }
-        let bounds = format!("between {} and {}", action.min, action.max);
-        let (current, wanted) = (
-            count(status.current_replicas),
-            count(status.recommended_replicas),
-        );
-        line(
-            "Replicas:",
-            format!("{current} now, {wanted} recommended, {bounds}"),
-        );
-        let lead = match status.observed_lead_time_seconds {
-            Some(seconds) => format!("{seconds} s observed from an order to its effect"),
-            None => format!("{} s assumed, not observed yet", action.lead_time_seconds),
-        };
-        line("Lead time:", lead);
+    let name = format!("{} in {namespace}{age}", policy.name_any());
+    let mut lines = vec![
+        ("Policy:", name),
+        ("Target:", policy.spec.target_ref.show()),
+    ];
+    if let Some(action) = policy.spec.actions.first() {
+        lines.extend(done(all, action, now));
     }
+    let status = policy.status.clone().unwrap_or_default();
+    lines.extend(expected(&status, now));
+    let lines = lines
+        .iter()
+        .map(|(name, value)| format!("{name:<13} {value}\n"));
+    lines.collect()
+}
+
+/// What is done, and what holds it.
+fn done(all: &All<'_>, action: &Action, now: i64) -> Lines {
+    let status = all.policy.status.clone().unwrap_or_default();
+    let count = |value: Option<i32>| value.map_or("unknown".to_owned(), |it| it.to_string());
+    let mode = status.mode.unwrap_or_else(|| action.mode.name().to_owned());
+    let mut lines = vec![("Mode:", mode)];
+    for order in orders::holding(all.overrides, all.policy, now).filter(|it| is_pause(it)) {
+        let until = clock::both(unix(&order.spec.expiry_time), now);
+        let (what, name) = (orders::means(order), order.name_any());
+        lines.push((
+            "Paused:",
+            format!("{what}, by override {name} until {until}"),
+        ));
+    }
+    if let Some(ignored) = orders::ignored_pause(all.policy) {
+        lines.push(("Not paused:", ignored));
+    }
+    let bounds = format!("between {} and {}", action.min, action.max);
+    let current = count(status.current_replicas);
+    let wanted = count(status.recommended_replicas);
+    let replicas = format!("{current} now, {wanted} recommended, {bounds}");
+    lines.push(("Replicas:", replicas));
+    let lead = match status.observed_lead_time_seconds {
+        Some(seconds) => format!("{seconds} s observed from an order to its effect"),
+        None => format!("{} s assumed, not observed yet", action.lead_time_seconds),
+    };
+    lines.push(("Lead time:", lead));
+    lines
+}
+
+/// What is to come, and how good that was.
+fn expected(status: &ScalingPolicyStatus, now: i64) -> Lines {
+    let mut lines = Vec::new();
     if let Some(peak) = &status.forecast_peak {
-        let when = status.forecast_peak_time.as_ref();
-        let when = when.map_or(String::new(), |at| {
-            let at = unix(at);
-            let was = if at > now {
-                "at"
-            } else {
-                "is over, it was expected at"
-            };
-            format!(" {was} {}", clock::both(at, now))
-        });
-        line("Peak:", format!("{peak}{when}"));
+        let when = status.forecast_peak_time.as_ref().map(unix);
+        let when = match when {
+            None => String::new(),
+            Some(at) if at > now => format!(" at {}", clock::both(at, now)),
+            Some(at) => format!(" is over, it was expected at {}", clock::both(at, now)),
+        };
+        lines.push(("Peak:", format!("{peak}{when}")));
     }
     if let Some(skill) = &status.forecast_skill {
         let meaning = match skill.as_str() {
@@ -115,18 +118,16 @@ fn facts(all: &All<'_>, now: i64) -> String {
                 None => format!("{skill} less error than \"as a week ago\""),
             },
         };
-        line("Forecast:", meaning);
+        lines.push(("Forecast:", meaning));
     }
     if let Some(score) = &status.shadow_score {
-        line(
-            "If followed:",
-            format!("{} ({} h scored)", score.summary, score.hours),
-        );
+        let score = format!("{} ({} h scored)", score.summary, score.hours);
+        lines.push(("If followed:", score));
     }
     if let Some(at) = &status.last_scale_time {
-        line("Last scaled:", clock::both(unix(at), now));
+        lines.push(("Last scaled:", clock::both(unix(at), now)));
     }
-    out
+    lines
 }
 
 fn is_pause(order: &ScalingOverride) -> bool {
