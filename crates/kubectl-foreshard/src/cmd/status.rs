@@ -129,6 +129,18 @@ async fn overrides(
     Ok(list.items)
 }
 
+/// One that was meant for this policy may have another name in it.
+async fn warn_of_lost(cluster: &Cluster, overrides: &[ScalingOverride], now: i64) {
+    let holding = overrides.iter().filter(|it| !orders::is_over(it, now));
+    let holding: Vec<ScalingOverride> = holding.cloned().collect();
+    // Who may not list the policies is not warned.
+    if !holding.is_empty()
+        && let Ok(policies) = found::policies(cluster).await
+    {
+        orders::warn(&holding, &policies, now);
+    }
+}
+
 async fn one(cluster: &Cluster, name: &str, format: Format) -> anyhow::Result<()> {
     let policy = found::policy(cluster, name).await?;
     if format != Format::Table {
@@ -137,6 +149,7 @@ async fn one(cluster: &Cluster, name: &str, format: Format) -> anyhow::Result<()
     let now = clock::now();
     let parameters = ListParams::default();
     let mut overrides = overrides(cluster, false).await?;
+    warn_of_lost(cluster, &overrides, now).await;
     overrides.retain(|it| orders::is_for(it, &policy));
     let events = cluster.all::<LoadEvent>();
     let asked = Asked::all("loadevents", &cluster.namespace);

@@ -1,8 +1,8 @@
 //! `status` and `explain` of what is there, and of what is not.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, GROUP};
 
 #[test]
 fn what_is_there_is_shown_and_what_is_not_is_named() {
@@ -32,6 +32,16 @@ fn what_is_there_is_shown_and_what_is_not_is_named() {
         one.contains("web-2") && one.contains("2 to 6") && one.contains("Pending"),
         "{one}"
     );
+    assert!(one.contains("Superseded"), "{one}");
+    let lost = json!({
+        "apiVersion": "foreshard.dev/v1alpha1", "kind": "ScalingOverride", "metadata": {"name": "lost"},
+        "spec": {"policyName": "wbe", "pause": "Both", "expiryTime": "2100-01-01T00:00:00Z"}
+    });
+    cluster.create(GROUP, "scalingoverrides", &lost);
+    for args in [&["status"][..], &["status", "web"]] {
+        let warned = cluster.run(args).stderr;
+        assert!(warned.contains("there is no ScalingPolicy wbe"), "{warned}");
+    }
     let json: Value = serde_json::from_str(&cluster.run(&["status", "-o", "json"]).ok()).unwrap();
     assert_eq!(json["items"].as_array().unwrap().len(), 2);
     let yaml: Value =
