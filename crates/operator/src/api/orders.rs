@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use foreshard_api::{
-    annotation::ORDERED_BY,
+    annotation::{ORDERED_BY, POLICY},
     time,
     v1alpha1::{
         self, Approval as ApprovalSpec, Mode, ScalingOverride, ScalingOverrideSpec, ScalingPolicy,
@@ -15,7 +15,10 @@ use foreshard_server::{
 };
 use futures::future::BoxFuture;
 use k8s_openapi::jiff::Timestamp;
-use kube::{Api, Client, ResourceExt as _, api::PostParams};
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{ListParams, PostParams},
+};
 use tokio::time::timeout;
 
 /// The field manager of what is written in somebody's name.
@@ -51,7 +54,14 @@ impl KubeOrders {
                 what: "scaling recommendation",
                 name: name.to_owned(),
             })?;
-            let approval = approval(&recommendation, &order, Timestamp::now())?;
+            let now = Timestamp::now();
+            let approval = approval(&recommendation, &order, now)?;
+            let of_policy = format!("{POLICY}={}", recommendation.spec.policy_name);
+            let others = within(all.list(&ListParams::default().labels(&of_policy))).await?;
+            if let Some(newer) = newer(&recommendation, &others.items, now) {
+                let why = format!("it is superseded by {newer}: approve that one");
+                return Err(OrderError::Pointless(why));
+            }
             let expires_at = time::unix(&approval.expiry_time) as f64;
             recommendation.spec.approval = Some(approval);
             // With the version that was read: nobody approves what has changed in between.
@@ -158,6 +168,22 @@ fn pointless(recommendation: &ScalingRecommendation, user: &str, now: Timestamp)
     }
 }
 
+/// The name of a newer recommendation of the same policy that may still be carried out, if there is one.
+fn newer(
+    recommendation: &ScalingRecommendation,
+    others: &[ScalingRecommendation],
+    now: Timestamp,
+) -> Option<String> {
+    let spec = &recommendation.spec;
+    let newer = others.iter().filter(|it| {
+        it.spec.policy_name == spec.policy_name
+            && it.spec.issued_time.0 > spec.issued_time.0
+            && it.spec.expiry_time.0 > now
+    });
+    let newest = newer.max_by_key(|it| it.spec.issued_time.0);
+    newest.map(kube::ResourceExt::name_any)
+}
+
 fn pause(pause: Pause) -> v1alpha1::Pause {
     match pause {
         Pause::None => v1alpha1::Pause::None,
@@ -249,6 +275,31 @@ mod tests {
             object["spec"]["approval"] = approval.clone();
         }
         serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn a_newer_plan_of_the_same_policy_takes_its_place() {
+        let now: Timestamp = "2026-07-03T10:05:00Z".parse().unwrap();
+        let first = made("Approve", &json!({}), &Value::Null);
+        let issued = |name: &str, policy: &str, issued: &str, expiry: &str| {
+            let mut other = first.clone();
+            other.metadata.name = Some(name.to_owned());
+            other.spec.policy_name = policy.to_owned();
+            let at = |text: &str| time::from_unix(text.parse::<Timestamp>().unwrap().as_second());
+            other.spec.issued_time = at(issued);
+            other.spec.expiry_time = at(expiry);
+            other
+        };
+        let (later, end) = ("2026-07-03T10:04:00Z", "2026-07-03T10:34:00Z");
+        let others = [
+            first.clone(),
+            issued("older", "web", "2026-07-03T09:50:00Z", end),
+            issued("of-another", "api", later, end),
+            issued("over", "web", later, "2026-07-03T10:05:00Z"),
+        ];
+        assert_eq!(newer(&first, &others, now), None);
+        let others = [&others[..], &[issued("web-2", "web", later, end)]].concat();
+        assert_eq!(newer(&first, &others, now), Some("web-2".to_owned()));
     }
 
     #[test]

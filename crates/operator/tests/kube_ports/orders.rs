@@ -10,7 +10,7 @@ const DIGEST: &str = "sha256:111111111111111111111111111111111111111111111111111
 fn recommendation(expiry: &str) -> Value {
     json!({
         "apiVersion": "foreshard.dev/v1alpha1", "kind": "ScalingRecommendation",
-        "metadata": { "generateName": "web-" },
+        "metadata": { "generateName": "web-", "labels": { "foreshard.dev/policy": "web" } },
         "spec": {
             "policyName": "web",
             "targetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" },
@@ -84,6 +84,21 @@ async fn an_approval_names_who_what_and_until_when() {
     );
     assert_eq!(approval["digest"], DIGEST);
     assert!(approval["expiryTime"].as_str().unwrap() < "2100");
+    let mut newer = recommendation("2100-01-01T00:00:00Z");
+    newer["spec"]["issuedTime"] = "2026-01-01T00:05:00Z".into();
+    let newer = cluster.plane.api().post(&path, &newer).unwrap();
+    let superseded = approve(&boss, &name, DIGEST).await;
+    assert_eq!(
+        superseded.status,
+        StatusCode::CONFLICT,
+        "{}",
+        superseded.json
+    );
+    let detail = superseded.json["detail"].as_str().unwrap();
+    assert!(
+        detail.contains(newer["metadata"]["name"].as_str().unwrap()),
+        "{detail}"
+    );
     let late = approve(&boss, &make("2026-01-02T00:00:00Z"), DIGEST).await;
     assert_eq!(
         late.json["type"],
