@@ -191,6 +191,12 @@ impl Operator {
         Arc::new(KubeAdvice(Arc::clone(&self.shared)))
     }
 
+    /// Says at any moment whether this replica is the one that writes.
+    pub fn leads(&self) -> impl Fn() -> bool + Send + use<> {
+        let claim = self.shared.claim.clone();
+        move || claim.holds()
+    }
+
     /// Our own metrics.
     #[must_use]
     pub fn metrics(&self) -> Metrics {

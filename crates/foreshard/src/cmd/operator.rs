@@ -182,6 +182,7 @@ async fn operate(args: Args) -> anyhow::Result<ExitCode> {
     let builtin: Vec<_> = foreshard_builtin::names()
         .filter_map(|name| Some((name, foreshard_builtin::component(name)?)))
         .collect();
+    let modules = KubeModules::clone(&store);
     let parts = Parts {
         store,
         client: client.clone(),
@@ -200,6 +201,11 @@ async fn operate(args: Args) -> anyhow::Result<ExitCode> {
     hub.add_metrics(move || metrics.text());
     let served = serving.serve(&hub, &stop);
     let external = external.serve(&operator, client, &stop)?;
+    // Uploads need the API, and so do the rights to remove what is left of them.
+    if args.listen.is_some() {
+        let (only, leads) = (args.watch_namespace.clone(), operator.leads());
+        tokio::spawn(modules.collect_hourly(only, leads, stop.clone()));
+    }
     tokio::spawn(stopped(stop.clone()));
     operator.run(stop).await;
     served.await.context("the server")?;

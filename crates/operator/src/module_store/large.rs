@@ -115,6 +115,13 @@ impl LargeStore {
         Ok(shown.collect())
     }
 
+    /// The topmost folders.
+    pub(super) async fn folders(&self) -> Result<Vec<String>, StoreError> {
+        let listed = self.within(self.store.list_with_delimiter(None)).await?;
+        let folders = listed.common_prefixes.into_iter();
+        Ok(folders.map(|it| it.to_string()).collect())
+    }
+
     fn path(&self, path: &str) -> Result<Path, StoreError> {
         Path::parse(path).map_err(|error| StoreError::Refused(error.to_string()))
     }
@@ -182,6 +189,9 @@ mod tests {
         let listed = store.list("shop").await.unwrap();
         assert_eq!(listed.len(), 1);
         assert_eq!(listed[0].0, "shop/a/1.wasm");
+        let mut folders = store.folders().await.unwrap();
+        folders.sort();
+        assert_eq!(folders, ["other", "shop"]);
         assert!(store.get("../outside").await.is_err());
         store.delete("shop/a/1.wasm").await.unwrap();
         store.delete("shop/a/1.wasm").await.unwrap();
