@@ -5,7 +5,7 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::support::{Place, wave};
+use crate::support::{Place, command, wave};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -173,4 +173,38 @@ fn only_a_config_that_is_given_is_judged() {
         "{}",
         refused.stdout
     );
+}
+
+#[test]
+fn a_service_account_is_asked_for_although_there_is_a_token_in_the_environment() {
+    let place = Place::new();
+    let file = place.path(&place.write("policy.wasm", "\0asm"));
+    let none = place.path("none");
+    let flags = |more: &[&str]| {
+        let flags = [
+            "policy",
+            "push",
+            &file,
+            "--name",
+            "mine",
+            "--namespace",
+            "shop",
+            "--kubeconfig",
+            &none,
+        ];
+        let ran = command(&[&flags[..], more].concat())
+            .env("FORESHARD_TOKEN", "secret")
+            .output()
+            .unwrap();
+        (ran.status.code(), String::from_utf8(ran.stderr).unwrap())
+    };
+    let server = ["--server", "http://127.0.0.1:1"];
+    let (code, message) = flags(&[&server[..], &["--service-account", "ci"]].concat());
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.contains("kubeconfig"), "{message}");
+    let (code, message) = flags(&[&server[..], &["--token-file", &none]].concat());
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.contains("reading the token"), "{message}");
+    let (code, message) = flags(&["--service-account", "ci", "--token", "other"]);
+    assert_eq!(code, Some(2), "two flags: {message}");
 }

@@ -56,13 +56,10 @@ pub(super) struct Args {
     /// File that holds a bearer token.
     #[arg(long, value_name = "FILE", conflicts_with = "service_account")]
     token_file: Option<PathBuf>,
-    /// A bearer token. Better in the environment than on a command line, which others on the machine can read.
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "FORESHARD_TOKEN",
-        hide_env_values = true
-    )]
+    /// A bearer token [env: FORESHARD_TOKEN, unless another one is asked for here]. Better in the environment than on a
+    /// command line, which others on the machine can read.
+    // Not by `env`: what is in the environment would be in conflict with the other flags.
+    #[arg(long, value_name = "TOKEN")]
     #[arg(conflicts_with_all = ["token_file", "service_account"])]
     token: Option<String>,
     /// Has the cluster make a token for this service account of the namespace.

@@ -20,6 +20,8 @@ use super::trouble::{Way, no_token, unanswered};
 
 /// What a token for the server is made for.
 const AUDIENCE: &str = "foreshard";
+/// Where a token is looked for if no flag says otherwise.
+const TOKEN_VARIABLE: &str = "FORESHARD_TOKEN";
 /// For one upload; the shortest that Kubernetes makes.
 const TOKEN_SECONDS: i64 = 600;
 /// Longer than the server lets a check take.
@@ -226,7 +228,9 @@ fn hurry(config: &mut Config) {
 /// The token that the user has.
 fn given_token(args: &Args) -> anyhow::Result<Option<String>> {
     let Some(path) = &args.token_file else {
-        return Ok(args.token.clone());
+        let given = args.token.clone();
+        let found = || std::env::var(TOKEN_VARIABLE).ok();
+        return Ok(given.or_else(found).filter(|token| !token.is_empty()));
     };
     let text = std::fs::read_to_string(path);
     let text = text.with_context(|| format!("reading the token in {}", path.display()))?;
