@@ -147,6 +147,17 @@ export interface PolicyModule {
   };
 }
 
+export interface Backtest {
+  id: string;
+  created_at: number;
+  load: string;
+  module: string | null;
+  state: "waiting" | "running" | "done" | "failed";
+  progress_percent: number;
+  error: string | null;
+  result?: { policies: { policy: string; over_capacity_share: number; cost: number }[] };
+}
+
 /** What the server refuses, in its own words. */
 export class Refusal extends Error {
   constructor(
@@ -237,6 +248,26 @@ export class Api {
       headers: { "content-type": "application/wasm" },
       body: component,
     });
+  }
+
+  async backtests(): Promise<Backtest[]> {
+    return (await ask<{ items: Backtest[] }>(`${this.base}/backtests`)).items;
+  }
+
+  backtestOf(id: string): Promise<Backtest> {
+    return ask(`${this.base}/backtests/${id}`);
+  }
+
+  backtest(order: { target: string; part: string; module: string; config: unknown }): Promise<Backtest> {
+    return ask(`${this.base}/backtests`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(order),
+    });
+  }
+
+  forgetBacktest(id: string): Promise<void> {
+    return ask(`${this.base}/backtests/${id}`, { method: "DELETE" });
   }
 
   events(connected: (yes: boolean) => void, failed: (error: unknown) => void): Events {

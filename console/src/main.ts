@@ -1,6 +1,7 @@
 // The console: one page on one target.
 
 import { Api, Refusal, type Part, type Recommendation, type Target } from "./api";
+import { Backtests } from "./backtests";
 import { Charts, SPANS } from "./charts";
 import { Timeline } from "./decisions";
 import { showDetails } from "./details";
@@ -22,6 +23,7 @@ class Page {
   private readonly charts = new Charts(byId("load-chart"), byId("capacity-chart"));
   private readonly timeline: Timeline;
   private readonly policy: PolicyPanel;
+  private readonly backtests: Backtests;
   private readonly tabs = new Map<string, HTMLElement>();
 
   constructor(
@@ -32,6 +34,7 @@ class Page {
     this.part = target.parts[0]?.id ?? "";
     byId("where").textContent = `${namespace} /`;
     this.policy = new PolicyPanel(api, target.name);
+    this.backtests = new Backtests(api, target.name, () => this.part);
     this.timeline = new Timeline(api, byId("timeline"), byId("older"), (it) => void this.open(it));
     this.controls();
     this.listen();
@@ -39,7 +42,7 @@ class Page {
 
   async load(): Promise<void> {
     this.show(this.target);
-    await Promise.all([this.draw(), this.decisions(), this.policy.load()]);
+    await Promise.all([this.draw(), this.decisions(), this.policy.load(), this.backtests.load()]);
     setInterval(() => {
       if (this.due && !this.paused) void this.draw();
     }, REFRESH_MS);

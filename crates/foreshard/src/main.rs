@@ -11,6 +11,7 @@ use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use cmd::backtest::job;
 use foreshard_cli::output;
 use foreshard_policy::jail;
 
@@ -86,6 +87,10 @@ fn main() -> ExitCode {
     // The policy host compiles uploads in a child that is this same program.
     if jail::is_child(std::env::args_os().nth(1)) {
         return jail::child_main();
+    }
+    // And a server replays in one.
+    if job::is_child(std::env::args_os().nth(1)) {
+        return job::child_main();
     }
     output::end_quietly_on_closed_pipe();
     let cli = Cli::parse();

@@ -78,7 +78,7 @@ pub use signal::{
     State,
 };
 pub use stats::{CollectorStats, SignalCounts};
-pub use watch::Watch;
+pub use watch::{Glance, Watch};
 
 /// Keeps the signals of one source fresh until it is dropped or shut down.
 pub struct Collector {

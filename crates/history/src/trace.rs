@@ -21,6 +21,7 @@ mod input;
 mod tests;
 mod timestamp;
 
+use std::io::Read;
 use std::path::Path;
 
 use csv::ByteRecord;
@@ -97,6 +98,18 @@ pub fn read_bytes(
 ) -> Result<Series, TraceError> {
     let input = input::of(bytes, bytes.len() as u64);
     rows(name, input, options, &mut |_| {})
+}
+
+/// Reads a trace that came over a connection; `name` stands for it in errors.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_from(
+    name: &Path,
+    input: impl Read + 'static,
+    options: &ReadOptions,
+) -> Result<Series, TraceError> {
+    rows(name, input::of(input, 0), options, &mut |_| {})
 }
 
 fn rows(

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use foreshard_api::validated::ValidatedPolicy;
 use foreshard_decide::contract::{self, Quality};
 use foreshard_engine::Outcome;
+use foreshard_history::collector::Glance;
 use foreshard_server::view::{
     ActivePolicy, Band, Objective, Observed, Part, Point, RecommendationObject, Target,
 };
-use foreshard_server::{Decision, Hub, Name, Update};
+use foreshard_server::{Decision, History, Hub, Name, Update};
 
 use crate::outlook::{BAND, Outlook};
 use crate::part::{KIND, PART};
@@ -34,8 +35,23 @@ pub(crate) struct Shown<'a> {
     /// And what it is bound with.
     pub(crate) in_force: Option<ActivePolicy>,
     pub(crate) observed: Observed,
+    /// The history of its load, which is the first signal.
+    pub(crate) load: Option<Glance>,
     /// What stands for it in the cluster.
     pub(crate) recommendation: Option<RecommendationObject>,
+}
+
+/// The history of a target's load as the collector keeps it.
+struct LoadHistory(Glance);
+
+impl History for LoadHistory {
+    fn load(&self, _: &str) -> Vec<(i64, f64)> {
+        let Some(series) = self.0.history() else {
+            return Vec::new();
+        };
+        let begins = (0..).map(|bin: i64| series.start + bin * series.step);
+        begins.zip(series.values).collect()
+    }
 }
 
 /// What was forecast for moments to come of one target, soonest first.
@@ -64,6 +80,7 @@ impl Publisher {
             first,
             in_force,
             observed,
+            load,
             recommendation,
         } = shown;
         // A name that Kubernetes takes and the API does not is not served.
@@ -93,6 +110,7 @@ impl Publisher {
             Update {
                 points: vec![(PART.to_owned(), point)],
                 forecasts: Some(Arc::clone(outlook.forecasts())),
+                history: load.map(|load| Arc::new(LoadHistory(load)) as Arc<dyn History>),
                 decision: Some(Decision {
                     policy: first.to_owned(),
                     record: Arc::clone(&outcome.record),

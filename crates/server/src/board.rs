@@ -2,12 +2,14 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use foreshard_decide::contract;
 
 use crate::{
+    hub::History,
     policies::Policy,
     track::Track,
     view::{ActivePolicy, Columns, Point, PolicyState, Target},
@@ -25,15 +27,14 @@ pub struct Activation {
 }
 
 /// One target.
-#[derive(Debug)]
 pub(crate) struct Board {
     inner: Mutex<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     target: Arc<Target>,
     forecasts: Arc<Vec<contract::Forecast>>,
+    history: Option<Arc<dyn History>>,
     tracks: BTreeMap<String, Track>,
     in_force: Option<ActivePolicy>,
     asked: Option<Activation>,
@@ -64,6 +65,7 @@ impl Board {
         let inner = Inner {
             target,
             forecasts: Arc::default(),
+            history: None,
             tracks: BTreeMap::new(),
             in_force: None,
             asked: None,
@@ -87,6 +89,26 @@ impl Board {
 
     pub(crate) fn set_forecasts(&self, forecasts: Arc<Vec<contract::Forecast>>) {
         self.inner().forecasts = forecasts;
+    }
+
+    pub(crate) fn set_history(&self, history: Arc<dyn History>) {
+        self.inner().history = Some(history);
+    }
+
+    /// The load of a part as far as it is known, in the form of a trace file; none: nothing is.
+    pub(crate) fn history_csv(&self, part: &str) -> Option<String> {
+        let (history, points) = {
+            let inner = self.inner();
+            let points = inner.tracks.get(part).map(Track::load);
+            (inner.history.clone(), points.unwrap_or_default())
+        };
+        let rows = history.map_or(points, |history| history.load(part));
+        let mut csv = "timestamp,value\n".to_owned();
+        for (at, value) in rows.iter().filter(|(_, value)| value.is_finite()) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(csv, "{at},{value}");
+        }
+        (csv.lines().count() > 1).then_some(csv)
     }
 
     pub(crate) fn push(&self, part: &str, point: Point, points_max: usize) {

@@ -61,10 +61,15 @@ async fn admitted(hub: &Hub, parts: &mut Parts, entry: &mut Entry) -> Result<Ide
         rates.count(&who.user, right.changes_something())?;
     }
     if let Some(action) = &action {
-        let allowed = hub.ports.access.allow(&who, action).await;
-        allowed.map_err(|denied| refused(denied, &who, action))?;
+        require(hub, &who, action).await?;
     }
     Ok(who)
+}
+
+/// Refuses who may not do that.
+pub(crate) async fn require(hub: &Hub, who: &Identity, action: &Action) -> Result<(), Problem> {
+    let allowed = hub.ports.access.allow(who, action).await;
+    allowed.map_err(|denied| refused(denied, who, action))
 }
 
 /// A route that nobody wrote down is nobody's.

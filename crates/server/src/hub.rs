@@ -14,10 +14,12 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     access::Access,
+    backtests::Backtests,
     board::{Activation, Board},
     decisions::{Decisions, Filter, Kept},
     events::Events,
     ids::Id,
+    jobs::Jobs,
     limits::Limits,
     memory_store::MemoryStore,
     metrics::Metrics,
@@ -50,6 +52,8 @@ pub struct Hub {
     /// None: callers are not told apart.
     pub(crate) rates: Option<Rates>,
     pub(crate) strangers: Strangers,
+    /// None: no backtests are run here.
+    pub(crate) jobs: Option<Jobs>,
     closing: watch::Sender<bool>,
     more_metrics: OnceLock<MoreMetrics>,
 }
@@ -68,6 +72,8 @@ pub struct Ports {
     pub activation: ActivationBy,
     /// Where approvals and overrides go; none: there are none here.
     pub orders: Option<Arc<dyn Orders>>,
+    /// Who runs backtests; none: nobody does.
+    pub backtests: Option<Arc<dyn Backtests>>,
     /// The names, besides IP addresses and `localhost`, under which browsers may call a server that asks for no token.
     pub host_names: Vec<String>,
 }
@@ -99,12 +105,21 @@ impl Hub {
         // Where callers are not told apart, all are one user.
         let told_apart = ports.access.asks_for_token();
         let places = |all, of_user| Places::new(all, if told_apart { of_user } else { all });
+        let open = limits.backtests;
+        let open = if told_apart {
+            open.open_of_user_max
+        } else {
+            open.open_max
+        };
+        let runner = ports.backtests.clone();
+        let jobs = runner.map(|runner| Jobs::new(runner, limits.backtests, open));
         Arc::new(Self {
             namespaces: RwLock::new(awaited.iter().map(namespace).collect()),
             awaited,
             unready: Mutex::default(),
             rates: told_apart.then(|| Rates::new(limits.requests, limits.changes)),
             strangers: Strangers::new(&limits),
+            jobs,
             ports,
             limits,
             uploads: places(limits.uploads_max, limits.uploads_of_user_max),
@@ -225,8 +240,16 @@ pub struct Update {
     pub points: Vec<(String, Point)>,
     /// The newest forecasts; none: those of before still hold.
     pub forecasts: Option<Arc<Vec<contract::Forecast>>>,
+    /// Where the history of its load can be read; none: that of before, or else its points.
+    pub history: Option<Arc<dyn History>>,
     /// What was decided.
     pub decision: Option<Decision>,
+}
+
+/// The history of a target's load, which whoever measures it keeps.
+pub trait History: Send + Sync + 'static {
+    /// What is known of the load of a part: the beginning of each bin in Unix seconds, ascending, and the mean over it.
+    fn load(&self, part: &str) -> Vec<(i64, f64)>;
 }
 
 /// One decision.
@@ -259,6 +282,9 @@ impl Namespace {
         board.set_target(Arc::clone(&target));
         for (part, point) in update.points {
             board.push(&part, point, self.limits.points_max);
+        }
+        if let Some(history) = update.history {
+            board.set_history(history);
         }
         if let Some(forecasts) = update.forecasts {
             board.set_forecasts(forecasts);

@@ -9,6 +9,7 @@
 mod access;
 mod app;
 mod audit;
+mod backtests;
 mod board;
 mod checking;
 mod console;
@@ -20,6 +21,7 @@ mod guard;
 mod hosted;
 mod hub;
 mod ids;
+mod jobs;
 mod limits;
 mod memory_store;
 mod metrics;
@@ -40,10 +42,12 @@ pub use foreshard_listener::{ListenError, PlainText, Tls, TlsError, listen, requ
 
 pub use access::{Access, Action, Caller, Denied, Everybody, Identity};
 pub use app::{app, health_app};
+pub use backtests::{BacktestOrder, BacktestPolicy, BacktestSettings, Backtests, Load, Progress};
 pub use board::Activation;
 pub use decisions::Retention;
 pub use hosted::{Hosted, HostedPolicy};
-pub use hub::{ActivationBy, Decision, Hub, Namespace, Ports, Update};
+pub use hub::{ActivationBy, Decision, History, Hub, Namespace, Ports, Update};
+pub use jobs::BacktestLimits;
 pub use limits::{Limits, Rate};
 pub use memory_store::MemoryStore;
 pub use name::{Name, NameError, ObjectName};

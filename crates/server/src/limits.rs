@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::decisions::Retention;
+use crate::{decisions::Retention, jobs::BacktestLimits};
 
 /// How often something may happen: at once as often as `burst`, and then once in each `period`.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +67,8 @@ pub struct Limits {
     pub heartbeat: Duration,
     /// How long open requests may go on once the server is told to stop.
     pub drain: Duration,
+    /// Of backtests.
+    pub backtests: BacktestLimits,
     /// Points kept of one part.
     pub points_max: usize,
     /// Decisions kept in a namespace.
@@ -110,6 +112,15 @@ impl Limits {
         stream_max: Duration::from_secs(60 * 60),
         heartbeat: Duration::from_secs(10),
         drain: Duration::from_secs(5),
+        backtests: BacktestLimits {
+            request_bytes_max: 4 << 20,
+            open_max: 5,
+            open_of_user_max: 2,
+            timeout: Duration::from_secs(15 * 60),
+            result_bytes_max: 256 << 10,
+            kept_max: 20,
+            kept: Duration::from_secs(60 * 60),
+        },
         points_max: 14 * 24 * 60 + 1,
         retention: Retention {
             changed_max: 2_000,

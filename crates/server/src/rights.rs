@@ -20,6 +20,8 @@ const POLICIES: &str = "scalingpolicies";
 const RECOMMENDATIONS: &str = "scalingrecommendations";
 const MODULES: &str = "policymodules";
 const OVERRIDES: &str = "scalingoverrides";
+/// No kind of object: it exists in roles only.
+const BACKTESTS: &str = "backtests";
 
 /// Method, path and right; `/api/v1/namespaces/{ns}` is left out where a path is inside a namespace.
 const TABLE: &[(&str, &str, Right)] = &[
@@ -40,6 +42,10 @@ const TABLE: &[(&str, &str, Right)] = &[
         on("approve", RECOMMENDATIONS),
     ),
     ("POST", "/overrides", on("create", OVERRIDES)),
+    ("GET", "/backtests", on("list", BACKTESTS)),
+    ("POST", "/backtests", on("create", BACKTESTS)),
+    ("GET", "/backtests/{name}", on("get", BACKTESTS)),
+    ("DELETE", "/backtests/{name}", on("delete", BACKTESTS)),
     ("GET", "/policymodules", on("list", MODULES)),
     ("GET", "/policymodules/{name}", on("get", MODULES)),
     ("GET", "/policymodules/{name}/component", on("get", MODULES)),

@@ -1,6 +1,7 @@
 //! The API: one module per resource.
 
 mod approvals;
+mod backtests;
 mod events;
 mod forecasts;
 mod health;
@@ -40,6 +41,7 @@ use crate::{
     tags(
         (name = "targets", description = "What is scaled, its load and its capacity"),
         (name = "recommendations", description = "What was decided and why"),
+        (name = "backtests", description = "A recorded load replayed, as jobs"),
         (name = "policies", description = "Uploaded policy modules, and which one a target follows")
     )
 )]
@@ -98,7 +100,14 @@ pub(crate) fn api(hub: &Arc<Hub>) -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(namespaces::list))
         .layer(bounded(limits.document_bytes_max, limits.request_timeout));
     let streams = OpenApiRouter::new().routes(routes!(events::get));
-    let namespaced = documents.merge(uploads).merge(streams);
+    let backtests = OpenApiRouter::new()
+        .routes(routes!(backtests::list, backtests::post))
+        .routes(routes!(backtests::get, backtests::delete))
+        .layer(bounded(
+            limits.backtests.request_bytes_max,
+            limits.request_timeout,
+        ));
+    let namespaced = documents.merge(uploads).merge(streams).merge(backtests);
     OpenApiRouter::with_openapi(Api::openapi())
         .nest("/api/v1/namespaces/{ns}", namespaced)
         .merge(namespaces)

@@ -2,6 +2,7 @@
 
 mod access;
 mod api;
+mod backtests;
 mod bad_input;
 mod hosted;
 mod openapi;
@@ -234,6 +235,7 @@ fn ports(policies: Arc<dyn Policies>, names: &[Name], limits: Limits) -> (Ports,
         modules: Arc::clone(&store) as _,
         activation: ActivationBy::Route(Arc::clone(&store)),
         orders: None,
+        backtests: None,
         host_names: vec![],
     };
     (ports, store)
@@ -273,6 +275,7 @@ fn hub_with(limits: Limits) -> Arc<Hub> {
                     forecast("zone1/gate"),
                     forecast("zone2/gate"),
                 ])),
+                history: None,
                 decision: Some(Decision {
                     policy: "mine".to_owned(),
                     record: Arc::new(record("shop", at, 4, to)),

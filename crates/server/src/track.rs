@@ -30,6 +30,12 @@ impl Track {
         self.points.push_back(point);
     }
 
+    /// When, and how much load, wherever that is known.
+    pub(crate) fn load(&self) -> Vec<(i64, f64)> {
+        let points = self.points.iter();
+        points.map(|it| (it.at as i64, it.demand)).collect()
+    }
+
     /// The points in `[since, until)`, those of one step merged so that nothing bad is hidden; step 0: as they are.
     pub(crate) fn columns(&self, part: &str, since: f64, until: f64, step: f64) -> Columns {
         let mut columns = Columns {

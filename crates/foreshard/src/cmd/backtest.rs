@@ -1,5 +1,6 @@
 //! `foreshard backtest`.
 
+pub(crate) mod job;
 pub(crate) mod parse;
 mod picture;
 mod progress;
@@ -10,7 +11,7 @@ mod user;
 
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -159,7 +160,7 @@ pub(crate) fn run(args: Args, format: Format) -> anyhow::Result<ExitCode> {
     let bar = progress::bar(prepared.iter().map(Prepared::minutes).sum(), "minutes");
     let results: Vec<Judged> = prepared
         .par_iter()
-        .map(|one| judge(&args, one, &user, &bar))
+        .map(|one| judge(one, &user, args.timeline.as_deref(), &bar))
         .collect::<Result<_, _>>()?;
     bar.finish_and_clear();
     show(&results, format)?;
@@ -189,13 +190,13 @@ fn prepare(args: &Args) -> anyhow::Result<Vec<Prepared>> {
 }
 
 fn judge<P: Policies + Clone>(
-    args: &Args,
     one: &Prepared,
     user: &UserPolicy<P>,
+    timeline: Option<&Path>,
     bar: &ProgressBar,
 ) -> anyhow::Result<Judged> {
     let (run, trust) = user.play(one, user.budget, bar);
-    if let Some(path) = &args.timeline {
+    if let Some(path) = timeline {
         let written = File::create(path)
             .and_then(|file| Timeline::new(&one.world, &run).write_csv(BufWriter::new(file)));
         written.with_context(|| format!("writing the timeline {}", path.display()))?;

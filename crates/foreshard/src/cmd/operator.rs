@@ -176,7 +176,7 @@ async fn operate(args: Args) -> anyhow::Result<ExitCode> {
         large,
         serving::builtin(&host)?,
     ));
-    let hub = serving::hub(&args, &client, &host, &store);
+    let hub = serving::hub(&args, &client, &host, &store)?;
     let serving = serving::start(&args, &hub).await?;
     let external = external::start(&args.external).await?;
     let builtin: Vec<_> = foreshard_builtin::names()

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Place, command, wave};
 
@@ -60,6 +60,47 @@ fn a_port_in_use_is_said_at_once() {
         format!(
             "[1] error: {address} is in use by another program; stop it, or choose another address\n"
         )
+    );
+}
+
+#[test]
+fn a_backtest_over_http_gives_what_the_command_line_gives() {
+    let place = Place::new();
+    let csv = wave(1);
+    let trace = place.write("trace.csv", &csv);
+    let printed = place
+        .run(&["backtest", "--trace", &trace, "--output", "json"])
+        .json();
+    let path = place.path(&trace);
+    let demo = Running::start(&["demo", "--trace", &path, "--listen", "127.0.0.1:0"]);
+    let order = |body: Value| {
+        let body = body.to_string();
+        let (status, answer) = demo.ask("POST", "/backtests", "application/json", body.as_bytes());
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        assert_eq!(status, 202, "{text}");
+        let made: Value = serde_json::from_str(&text).unwrap();
+        format!("/backtests/{}", made["id"].as_str().unwrap())
+    };
+    let first = order(json!({"trace": csv}));
+    let done = demo.wait(&first, |it| {
+        it["state"] == "done" || it["state"] == "failed"
+    });
+    assert_eq!(done["error"], Value::Null, "{done}");
+    assert_eq!(done["result"], printed);
+    let named = order(json!({"trace": csv, "module": "target-tracking"}));
+    let done = demo.wait(&named, |it| {
+        it["state"] == "done" || it["state"] == "failed"
+    });
+    let policies = done["result"]["policies"].as_array().unwrap();
+    assert!(
+        policies.iter().any(|it| it["policy"] == "target-tracking"),
+        "{done}"
+    );
+    let refused = order(json!({"trace": csv, "module": "target-tracking", "config": {"wrong": 1}}));
+    let failed = demo.wait(&refused, |it| it["state"] == "failed");
+    assert!(
+        failed["error"].as_str().unwrap().contains("configuration"),
+        "{failed}"
     );
 }
 

@@ -1,9 +1,9 @@
 //! Interest in a signal.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use foreshard_forecast::Sample;
+use foreshard_forecast::{Sample, Series};
 use tokio::sync::watch;
 
 use super::clock::Clock;
@@ -38,6 +38,12 @@ impl Watch {
         self.interest.signal.known().seen(expected)
     }
 
+    /// A look at its history that keeps no interest in it.
+    #[must_use]
+    pub fn glance(&self) -> Glance {
+        Glance(Arc::downgrade(&self.interest))
+    }
+
     /// The newest live sample, however old.
     #[must_use]
     pub fn latest(&self) -> Option<Sample> {
@@ -56,5 +62,20 @@ impl Watch {
         if self.live.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// A look at the history of a signal, as long as somebody else watches it.
+#[derive(Clone, Debug)]
+pub struct Glance(Weak<Interest>);
+
+impl Glance {
+    /// Its bins of [`HISTORY_STEP_SECONDS`](super::HISTORY_STEP_SECONDS); none: nobody watches it any more.
+    #[must_use]
+    pub fn history(&self) -> Option<Series> {
+        let interest = self.0.upgrade()?;
+        // To the end of what was asked for.
+        let seen = interest.signal.known().seen(i64::MIN);
+        Some(seen.history)
     }
 }

@@ -106,6 +106,7 @@ impl Cluster {
             modules: MemoryStore::new([], Limits::DEFAULT),
             activation: ActivationBy::Patch,
             orders: None,
+            backtests: None,
             host_names: Vec::new(),
         };
         let parts = Parts {

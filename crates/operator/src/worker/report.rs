@@ -117,6 +117,8 @@ impl Worker {
                 digest: made.spec.digest.clone(),
                 name: made.name_any(),
             });
+            let signals = self.resolved.signals.first();
+            let load = signals.and_then(|first| Some(first.as_ref().ok()?.watch.glance()));
             let publisher = self.shared.publisher.clone();
             let shown = Shown {
                 policy: &policy,
@@ -125,6 +127,7 @@ impl Worker {
                 first,
                 in_force: self.resolved.bound.as_ref().and_then(Bound::shown),
                 observed,
+                load,
                 recommendation: made,
             };
             publisher.publish(&self.key, shown, &mut self.expected);

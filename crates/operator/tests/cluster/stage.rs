@@ -364,6 +364,7 @@ fn hub(host: &Arc<Host>) -> Arc<Hub> {
         modules: MemoryStore::new([], Limits::DEFAULT),
         activation: ActivationBy::Patch,
         orders: None,
+        backtests: None,
         host_names: Vec::new(),
     };
     Hub::new(ports, [], Limits::DEFAULT)

@@ -65,6 +65,7 @@ impl Cluster {
             modules: Arc::new(self.modules(large)),
             activation: ActivationBy::Patch,
             orders: Some(Arc::new(KubeOrders::new(self.client.clone()))),
+            backtests: None,
             host_names: vec![],
         };
         Hub::new(ports, [], Limits::DEFAULT)

@@ -112,6 +112,7 @@ pub(super) fn bare(name: &str) -> Update {
         target: target(name),
         points: vec![],
         forecasts: None,
+        history: None,
         decision: None,
     }
 }
@@ -227,6 +228,10 @@ async fn every_route_asks_for_the_right_in_the_table() {
             "approve scalingrecommendations in demo",
         ),
         ("POST", "~/overrides", "create scalingoverrides in demo"),
+        ("GET", "~/backtests", "list backtests in demo"),
+        ("POST", "~/backtests", "create backtests in demo"),
+        ("GET", "~/backtests/a", "get backtests in demo"),
+        ("DELETE", "~/backtests/a", "delete backtests in demo"),
         ("GET", "~/policymodules", "list policymodules in demo"),
         ("GET", "~/policymodules/a", "get policymodules in demo"),
         (

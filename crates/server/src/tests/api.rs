@@ -204,6 +204,7 @@ async fn health_and_metrics() {
         target: target("other"),
         points: vec![],
         forecasts: None,
+        history: None,
         decision: None,
     });
     assert_eq!(get(&hub, "/readyz").await.text, "ok\n");

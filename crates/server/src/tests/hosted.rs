@@ -18,6 +18,7 @@ fn real() -> Arc<Hub> {
         target: target("shop"),
         points: vec![],
         forecasts: None,
+        history: None,
         decision: None,
     });
     hub

@@ -181,6 +181,7 @@ async fn components_that_take_long_to_check_stall_nothing_else() {
         target: target("shop"),
         points: vec![],
         forecasts: None,
+        history: None,
         decision: None,
     });
     let builtin = "builtin".parse().unwrap();

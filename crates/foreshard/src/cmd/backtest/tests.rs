@@ -132,10 +132,16 @@ fn a_wrong_line_is_refused_with_the_option_named() {
 fn the_timeline_is_written_and_its_failure_names_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("run.csv");
-    let mut args = parse("--trace unused.csv").unwrap();
-    args.timeline = Some(path.clone());
     let one = prepared("wave");
-    let result = judge(&args, &one, &Silent::user(0.01), &ProgressBar::hidden()).unwrap();
+    let judged = |path: &Path| {
+        judge(
+            &one,
+            &Silent::user(0.01),
+            Some(path),
+            &ProgressBar::hidden(),
+        )
+    };
+    let result = judged(&path).unwrap();
     let written = std::fs::read_to_string(&path).unwrap();
     assert_eq!(
         written.lines().count(),
@@ -146,8 +152,7 @@ fn the_timeline_is_written_and_its_failure_names_the_file() {
         Some("1970-01-02T12:00:00Z")
     );
     assert_eq!(result.report.yours().policy, "silent");
-    args.timeline = Some(directory.path().join("none").join("run.csv"));
-    let error = judge(&args, &one, &Silent::user(0.01), &ProgressBar::hidden())
+    let error = judged(&directory.path().join("none").join("run.csv"))
         .err()
         .expect("no such directory");
     assert!(format!("{error:#}").contains("none"), "{error:#}");
@@ -155,14 +160,8 @@ fn the_timeline_is_written_and_its_failure_names_the_file() {
 
 #[test]
 fn a_silent_policy_is_about_as_good_as_hpa() {
-    let args = parse("--trace unused.csv").unwrap();
-    let result = judge(
-        &args,
-        &prepared("wave"),
-        &Silent::user(0.01),
-        &ProgressBar::hidden(),
-    )
-    .unwrap();
+    let silent = Silent::user(0.01);
+    let result = judge(&prepared("wave"), &silent, None, &ProgressBar::hidden()).unwrap();
     let hpa = result.report.peer("hpa").unwrap().figures.cost;
     assert!((result.report.yours().figures.cost / hpa - 1.0).abs() < 0.05);
     assert_eq!(result.acted_share, 0.0);

@@ -13,7 +13,7 @@ use super::{Args, Prepared};
 use crate::bound::{self, Bound};
 
 /// The kind of target that a recorded load stands for.
-const TARGET_KIND: &str = "Scale";
+pub(super) const TARGET_KIND: &str = "Scale";
 
 /// The policy under test, and what it is asked for. Each play asks a copy of it, so that plays can go on side by side.
 pub(crate) struct UserPolicy<P> {

@@ -83,6 +83,7 @@ impl Feed {
             target: target(stage, outcome),
             points,
             forecasts,
+            history: None,
             decision: Some(Decision {
                 policy: stage.binding().name.clone(),
                 record: Arc::clone(&outcome.record),
@@ -104,6 +105,7 @@ impl Feed {
             target,
             points: Vec::new(),
             forecasts: Some(Arc::new(outcome.record.context.forecasts.clone())),
+            history: None,
             decision: None,
         });
     }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::stage::NAMESPACE;
+use crate::cmd::backtest::job::Runner;
 
 /// A server that runs.
 pub(crate) struct Serving {
@@ -36,12 +37,14 @@ impl Serving {
         let hosted = Arc::new(Hosted(Arc::clone(host)));
         let name: Name = NAMESPACE.parse()?;
         let store = MemoryStore::new([name.clone()], Limits::DEFAULT);
+        let backtests = Some(Runner::this_program()? as _);
         let ports = Ports {
             access: Arc::new(Everybody),
             policies: Arc::clone(&hosted) as _,
             modules: Arc::clone(&store) as _,
             activation: ActivationBy::Route(Arc::clone(&store)),
             orders: None,
+            backtests,
             host_names: Vec::new(),
         };
         let hub = Hub::new(ports, [name.clone()], Limits::DEFAULT);

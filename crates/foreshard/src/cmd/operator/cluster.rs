@@ -27,7 +27,7 @@ pub(super) async fn operate(args: Args) -> anyhow::Result<ExitCode> {
     let client = client::connect(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
     let host = bound::host()?;
     let store = Arc::new(KubeModules::new(client.clone(), None, Vec::new()));
-    let hub = serving::hub(&args, &client, &host, &store);
+    let hub = serving::hub(&args, &client, &host, &store)?;
     let serving = serving::start(&args, &hub).await?;
     let config = Config {
         namespace: args.namespace.clone(),

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Args;
+use crate::cmd::backtest::job::Runner;
 
 /// Before the names of modules that come with the operator.
 const BUILTIN_PREFIX: &str = "builtin-";
@@ -53,7 +54,7 @@ pub(super) fn hub(
     client: &Client,
     host: &Arc<Host>,
     store: &Arc<KubeModules>,
-) -> Arc<Hub> {
+) -> anyhow::Result<Arc<Hub>> {
     let limits = Limits {
         // Six hours of minutes for each target: there may be a thousand.
         points_max: 361,
@@ -68,15 +69,17 @@ pub(super) fn hub(
         audience: args.audience.clone(),
         ..AccessSettings::default()
     };
+    let backtests = Some(Runner::this_program()? as _);
     let ports = Ports {
         access: Arc::new(KubeAccess::new(client.clone(), access)),
         policies: Arc::new(Hosted(Arc::clone(host))),
         modules: Arc::clone(store) as _,
         activation: ActivationBy::Patch,
         orders: Some(Arc::new(KubeOrders::new(client.clone()))),
+        backtests,
         host_names: Vec::new(),
     };
-    Hub::new(ports, [], limits)
+    Ok(Hub::new(ports, [], limits))
 }
 
 /// Listeners that are open and not served yet: a port in use is said at once.
