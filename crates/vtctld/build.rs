@@ -6,15 +6,15 @@ use anyhow::Context as _;
 use prost::Message as _;
 
 const PROTO_DIR: &str = "proto";
-const ROOT_FILE: &str = "vtctlservice.proto";
+const ROOT_FILES: [&str; 2] = ["vtctlservice.proto", "vtgateservice.proto"];
 
 fn main() -> anyhow::Result<()> {
     println!("cargo::rerun-if-changed={PROTO_DIR}");
     let mut descriptors =
-        protox::compile([ROOT_FILE], [PROTO_DIR]).context("failed to compile proto/")?;
+        protox::compile(ROOT_FILES, [PROTO_DIR]).context("failed to compile proto/")?;
     tonic_prost_build::configure()
-        // The server is what the tests stand a false vtctld on.
-        .server_mod_attribute(".", "#[cfg(test)]")
+        // The servers are what tests stand false ones on.
+        .server_mod_attribute(".", "#[cfg(any(test, feature = \"stand-in\"))]")
         .generate_default_stubs(true)
         .btree_map(".")
         .compile_fds(descriptors.clone())

@@ -111,6 +111,15 @@ impl Vitess {
         Ok((Ipv4Addr::LOCALHOST, port).into())
     }
 
+    /// Where its vtgate speaks gRPC.
+    ///
+    /// # Errors
+    /// The bed's state cannot be written.
+    pub fn gate_grpc(&mut self) -> Result<SocketAddr, Error> {
+        let port = self.bed.port("vtgate-grpc")?;
+        Ok((Ipv4Addr::LOCALHOST, port).into())
+    }
+
     /// Its keyspace.
     #[must_use]
     pub fn keyspace(&self) -> &str {

@@ -21,14 +21,17 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 const SERVICE: &str = "vtctlservice.Vtctld";
+const GATE_SERVICE: &str = "vtgateservice.Vitess";
 
 #[test]
 fn our_messages_are_those_of_vtctld() {
-    let started = Vitess::start(&Shape::of_shards(&[]));
-    let Some(vitess) = or_left_out("messages of vtctld", started) else {
+    let started = Vitess::start(&Shape::of_shards(&["-"]));
+    let Some(mut vitess) = or_left_out("messages of vtctld", started) else {
         return;
     };
-    let theirs = vitess.block_on(reflect(vitess.vtctld().address()));
+    let mut theirs = vitess.block_on(reflect(vitess.vtctld().address(), SERVICE));
+    let gate = vitess.gate_grpc().unwrap().to_string();
+    theirs.extend(vitess.block_on(reflect(&gate, GATE_SERVICE)));
     let theirs = Catalogue::of(&theirs);
     let ours = Catalogue::of(&our_files());
     assert!(ours.entries.len() > 150, "{}", ours.entries.len());
@@ -63,12 +66,12 @@ fn our_files() -> Vec<FileDescriptorProto> {
 }
 
 /// Asks a server for the files of the service, and of all that it needs.
-async fn reflect(address: &str) -> Vec<FileDescriptorProto> {
+async fn reflect(address: &str, service: &str) -> Vec<FileDescriptorProto> {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
     let channel = endpoint.connect().await.unwrap();
     let request = ServerReflectionRequest {
         host: String::new(),
-        message_request: Some(MessageRequest::FileContainingSymbol(SERVICE.to_owned())),
+        message_request: Some(MessageRequest::FileContainingSymbol(service.to_owned())),
     };
     let mut answers = ServerReflectionClient::new(channel)
         .server_reflection_info(tokio_stream::once(request))

@@ -62,6 +62,15 @@ pub(crate) const ADD_CELL_INFO: Call = Call::changes("AddCellInfo", RECORD_DEADL
 pub(crate) const APPLY_SCHEMA: Call = Call::changes("ApplySchema", TABLETS_DEADLINE);
 pub(crate) const APPLY_VSCHEMA: Call = Call::changes("ApplyVSchema", RECORD_DEADLINE);
 pub(crate) const CREATE_KEYSPACE: Call = Call::changes("CreateKeyspace", RECORD_DEADLINE);
+/// A query that reads nothing; whoever waits for it waits for a server that is away.
+const QUERY_DEADLINE: Duration = Duration::from_secs(5);
+
+pub(crate) const EXECUTE: Call = Call {
+    name: "Execute",
+    effect: Effect::Reads,
+    deadline: QUERY_DEADLINE,
+};
+pub(crate) const GET_CELL_INFO_NAMES: Call = Call::reads("GetCellInfoNames");
 pub(crate) const GET_KEYSPACE: Call = Call::reads("GetKeyspace");
 pub(crate) const GET_KEYSPACES: Call = Call::reads("GetKeyspaces");
 pub(crate) const GET_SHARD: Call = Call::reads("GetShard");
@@ -71,7 +80,11 @@ pub(crate) const GET_WORKFLOWS: Call = Call::reads("GetWorkflows");
 pub(crate) const MOVE_TABLES_COMPLETE: Call = Call::changes("MoveTablesComplete", TABLETS_DEADLINE);
 pub(crate) const PLANNED_REPARENT_SHARD: Call =
     Call::changes("PlannedReparentShard", TABLETS_DEADLINE);
+pub(crate) const REBUILD_KEYSPACE_GRAPH: Call =
+    Call::changes("RebuildKeyspaceGraph", RECORD_DEADLINE);
 pub(crate) const RESHARD_CREATE: Call = Call::changes("ReshardCreate", TABLETS_DEADLINE);
+pub(crate) const SET_KEYSPACE_DURABILITY_POLICY: Call =
+    Call::changes("SetKeyspaceDurabilityPolicy", RECORD_DEADLINE);
 pub(crate) const VDIFF_CREATE: Call = Call::changes("VDiffCreate", TABLETS_DEADLINE);
 pub(crate) const VDIFF_SHOW: Call = Call::reads("VDiffShow");
 pub(crate) const WORKFLOW_DELETE: Call = Call::changes("WorkflowDelete", TABLETS_DEADLINE);

@@ -11,7 +11,7 @@ use crate::{Call, Effect};
 #[non_exhaustive]
 pub enum Error {
     /// The address cannot be one of a server.
-    #[error("address {address:?} of vtctld: {reason}; write HOST:PORT or http://HOST:PORT")]
+    #[error("address {address:?}: {reason}; write HOST:PORT, or http://HOST:PORT where there is no TLS")]
     Address {
         /// As it was given.
         address: String,

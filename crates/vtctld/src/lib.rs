@@ -1,4 +1,5 @@
-//! A client for the part of vtctld's gRPC API that resharding needs.
+//! A client for the part of vtctld's gRPC API that bringing up and resharding a cluster need, and for one query through
+//! vtgate, which tells whether it serves.
 //!
 //! Vitess publishes no stable Go, let alone Rust, library; what is stable is the gRPC API of vtctld. `proto/` holds
 //! messages that are wire-compatible with it and have the fields that are used, no others. A test of the test bed
@@ -25,7 +26,9 @@
 
 mod call;
 mod client;
+mod connection;
 mod error;
+mod gate;
 mod reshard;
 mod schema;
 mod shard;
@@ -40,10 +43,14 @@ mod workflow;
 mod fake;
 #[cfg(test)]
 mod samples;
+#[cfg(feature = "stand-in")]
+pub mod stand_in;
 
 pub use call::{Call, Effect};
 pub use client::Client;
+pub use connection::Tls;
 pub use error::{Error, Retry};
+pub use gate::Gate;
 pub use reshard::{OnDdl, Reshard};
 pub use schema::{AutoIncrement, ColumnVindex, Table, VSchema, Vindex};
 pub use shard::{KeyRange, Serving, Shard};

@@ -76,6 +76,59 @@ impl Client {
         Ok(())
     }
 
+    /// Names of the cells that are recorded.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub async fn cells(&self) -> Result<Vec<String>, Error> {
+        let answer = self
+            .ask(
+                call::GET_CELL_INFO_NAMES,
+                vtctldata::GetCellInfoNamesRequest {},
+                async |mut service, request| service.get_cell_info_names(request).await,
+            )
+            .await?;
+        Ok(answer.names)
+    }
+
+    /// Says who must have a write before it is acknowledged, from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub async fn set_durability_policy(&self, keyspace: &Keyspace) -> Result<(), Error> {
+        let message = vtctldata::SetKeyspaceDurabilityPolicyRequest {
+            keyspace: keyspace.name.clone(),
+            durability_policy: keyspace.durability_policy.clone(),
+        };
+        self.ask(
+            call::SET_KEYSPACE_DURABILITY_POLICY,
+            message,
+            async |mut service, request| service.set_keyspace_durability_policy(request).await,
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Has a keyspace known in every cell, also in one that is newer than it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub async fn rebuild_keyspace_graph(&self, keyspace: &str) -> Result<(), Error> {
+        let message = vtctldata::RebuildKeyspaceGraphRequest {
+            keyspace: keyspace.to_owned(),
+        };
+        self.ask(
+            call::REBUILD_KEYSPACE_GRAPH,
+            message,
+            async |mut service, request| service.rebuild_keyspace_graph(request).await,
+        )
+        .await?;
+        Ok(())
+    }
+
     /// Records a keyspace.
     ///
     /// # Errors

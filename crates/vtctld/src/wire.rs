@@ -46,3 +46,12 @@ pub(crate) mod vtctldata {
 pub(crate) mod vtctlservice {
     tonic::include_proto!("vtctlservice");
 }
+pub(crate) mod vtrpc {
+    tonic::include_proto!("vtrpc");
+}
+pub(crate) mod vtgate {
+    tonic::include_proto!("vtgate");
+}
+pub(crate) mod vtgateservice {
+    tonic::include_proto!("vtgateservice");
+}

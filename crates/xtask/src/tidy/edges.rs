@@ -58,7 +58,12 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     (
         "foreshard-vitess",
-        &["foreshard-api", "foreshard-controller", "foreshard-etcd"],
+        &[
+            "foreshard-api",
+            "foreshard-controller",
+            "foreshard-etcd",
+            "foreshard-vtctld",
+        ],
     ),
     // Guests: what runs inside the sandbox.
     ("foreshard-policy-sdk", &[]),

@@ -1,0 +1,240 @@
+//! A stand-in for vtctld and vtgate: the calls of bring-up, served from memory over real connections. For tests.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{
+    Request, Response, Status,
+    transport::{Certificate, Identity, Server, ServerTlsConfig},
+};
+
+use crate::{
+    TabletAlias, Tls,
+    wire::{
+        topodata, vtctldata as data, vtgate,
+        vtctlservice::vtctld_server::{Vtctld, VtctldServer},
+        vtgateservice::vitess_server::{Vitess, VitessServer},
+        vtrpc,
+    },
+};
+
+/// What is recorded. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct StandIn(Arc<Mutex<Topology>>);
+
+#[derive(Debug, Default)]
+struct Topology {
+    cells: BTreeSet<String>,
+    keyspaces: BTreeMap<String, topodata::Keyspace>,
+    shards: BTreeMap<(String, String), Shard>,
+    /// In the order in which they came.
+    changes: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    tablets: Vec<TabletAlias>,
+    primary: Option<TabletAlias>,
+}
+
+impl StandIn {
+    /// Serves on a listener that is bound, until its runtime ends, to whoever shows a certificate of `tls.ca`.
+    ///
+    /// # Errors
+    /// What the listener, or certificate and key, are refused for.
+    pub async fn serve(
+        self,
+        listener: std::net::TcpListener,
+        tls: &Tls,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let config = ServerTlsConfig::new()
+            .identity(Identity::from_pem(&tls.certificate, &tls.key))
+            .client_ca_root(Certificate::from_pem(&tls.ca));
+        Server::builder()
+            .tls_config(config)?
+            .add_service(VtctldServer::new(self.clone()))
+            .add_service(VitessServer::new(self))
+            .serve_with_incoming(TcpListenerStream::new(listener))
+            .await?;
+        Ok(())
+    }
+
+    /// A tablet comes up, as a vttablet records itself. With `electing` tablets there, the first becomes primary.
+    pub fn join(&self, keyspace: &str, shard: &str, alias: &TabletAlias, electing: usize) {
+        let mut topology = self.lock();
+        let key = (keyspace.to_owned(), shard.to_owned());
+        let shard = topology.shards.entry(key).or_default();
+        if !shard.tablets.contains(alias) {
+            shard.tablets.push(alias.clone());
+        }
+        if shard.primary.is_none() && shard.tablets.len() >= electing {
+            shard.primary = shard.tablets.first().cloned();
+        }
+    }
+
+    /// Everything that was asked to be changed, in order, such as `AddCellInfo zone1`.
+    #[must_use]
+    pub fn changes(&self) -> Vec<String> {
+        self.lock().changes.clone()
+    }
+
+    /// Forgets everything that is recorded, as if the topology's data were lost.
+    pub fn wipe(&self) {
+        let mut topology = self.lock();
+        let changes = std::mem::take(&mut topology.changes);
+        *topology = Topology {
+            changes,
+            ..Topology::default()
+        };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Topology> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn missing(what: &str) -> Status {
+    Status::unknown(format!("node doesn't exist: {what}"))
+}
+
+fn there(what: &str) -> Status {
+    Status::unknown(format!("node already exists: {what}"))
+}
+
+#[tonic::async_trait]
+impl Vtctld for StandIn {
+    async fn add_cell_info(
+        &self,
+        request: Request<data::AddCellInfoRequest>,
+    ) -> Result<Response<data::AddCellInfoResponse>, Status> {
+        let name = request.into_inner().name;
+        let mut topology = self.lock();
+        topology.changes.push(format!("AddCellInfo {name}"));
+        if !topology.cells.insert(name.clone()) {
+            return Err(there(&name));
+        }
+        Ok(Response::new(data::AddCellInfoResponse {}))
+    }
+
+    async fn get_cell_info_names(
+        &self,
+        _: Request<data::GetCellInfoNamesRequest>,
+    ) -> Result<Response<data::GetCellInfoNamesResponse>, Status> {
+        let names = self.lock().cells.iter().cloned().collect();
+        Ok(Response::new(data::GetCellInfoNamesResponse { names }))
+    }
+
+    async fn create_keyspace(
+        &self,
+        request: Request<data::CreateKeyspaceRequest>,
+    ) -> Result<Response<data::CreateKeyspaceResponse>, Status> {
+        let asked = request.into_inner();
+        let mut topology = self.lock();
+        let change = format!("CreateKeyspace {} {}", asked.name, asked.durability_policy);
+        topology.changes.push(change);
+        if topology.keyspaces.contains_key(&asked.name) {
+            return Err(there(&asked.name));
+        }
+        let record = topodata::Keyspace {
+            durability_policy: asked.durability_policy,
+        };
+        topology.keyspaces.insert(asked.name, record);
+        Ok(Response::new(data::CreateKeyspaceResponse::default()))
+    }
+
+    async fn get_keyspaces(
+        &self,
+        _: Request<data::GetKeyspacesRequest>,
+    ) -> Result<Response<data::GetKeyspacesResponse>, Status> {
+        let topology = self.lock();
+        let keyspaces = topology.keyspaces.iter();
+        let keyspaces = keyspaces.map(|(name, record)| data::Keyspace {
+            name: name.clone(),
+            keyspace: Some(record.clone()),
+        });
+        Ok(Response::new(data::GetKeyspacesResponse {
+            keyspaces: keyspaces.collect(),
+        }))
+    }
+
+    async fn set_keyspace_durability_policy(
+        &self,
+        request: Request<data::SetKeyspaceDurabilityPolicyRequest>,
+    ) -> Result<Response<data::SetKeyspaceDurabilityPolicyResponse>, Status> {
+        let asked = request.into_inner();
+        let mut topology = self.lock();
+        let change = format!(
+            "SetKeyspaceDurabilityPolicy {} {}",
+            asked.keyspace, asked.durability_policy
+        );
+        topology.changes.push(change);
+        let record = topology.keyspaces.get_mut(&asked.keyspace);
+        let record = record.ok_or_else(|| missing(&asked.keyspace))?;
+        record.durability_policy = asked.durability_policy;
+        Ok(Response::new(data::SetKeyspaceDurabilityPolicyResponse {}))
+    }
+
+    async fn rebuild_keyspace_graph(
+        &self,
+        request: Request<data::RebuildKeyspaceGraphRequest>,
+    ) -> Result<Response<data::RebuildKeyspaceGraphResponse>, Status> {
+        let change = format!("RebuildKeyspaceGraph {}", request.into_inner().keyspace);
+        self.lock().changes.push(change);
+        Ok(Response::new(data::RebuildKeyspaceGraphResponse {}))
+    }
+
+    async fn get_shard(
+        &self,
+        request: Request<data::GetShardRequest>,
+    ) -> Result<Response<data::GetShardResponse>, Status> {
+        let asked = request.into_inner();
+        let topology = self.lock();
+        let key = (asked.keyspace.clone(), asked.shard_name.clone());
+        let shard = topology.shards.get(&key);
+        let shard = shard.ok_or_else(|| missing(&asked.shard_name))?;
+        let record = topodata::Shard {
+            primary_alias: shard.primary.as_ref().map(Into::into),
+            is_primary_serving: shard.primary.is_some(),
+            ..topodata::Shard::default()
+        };
+        Ok(Response::new(data::GetShardResponse {
+            shard: Some(data::Shard {
+                keyspace: asked.keyspace,
+                name: asked.shard_name,
+                shard: Some(record),
+            }),
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl Vitess for StandIn {
+    async fn execute(
+        &self,
+        request: Request<vtgate::ExecuteRequest>,
+    ) -> Result<Response<vtgate::ExecuteResponse>, Status> {
+        let target = request.into_inner().session.unwrap_or_default();
+        let target = target.target_string;
+        let named = target
+            .strip_suffix("@primary")
+            .and_then(|it| it.split_once(':'));
+        let topology = self.lock();
+        let serves = named.is_some_and(|(keyspace, shard)| {
+            let key = (keyspace.to_owned(), shard.to_owned());
+            let shard = topology.shards.get(&key);
+            shard.is_some_and(|it| it.primary.is_some())
+        });
+        let error = (!serves).then(|| vtrpc::RpcError {
+            message: format!("target: {target}: no healthy tablet available"),
+        });
+        Ok(Response::new(vtgate::ExecuteResponse {
+            error,
+            result: None,
+        }))
+    }
+}
