@@ -26,6 +26,16 @@ pub mod kind {
     pub const WITHIN_QUOTA: &str = "WithinQuota";
     /// Of a cluster: something is being made, changed or waited for.
     pub const PROGRESSING: &str = "Progressing";
+    /// Of a cluster of Vitess: its topology is there, with all that was recorded in it.
+    pub const TOPOLOGY_READY: &str = "TopologyReady";
+    /// Of a cluster of Vitess: every shard has a primary and all of its tablets.
+    pub const SHARDS_READY: &str = "ShardsReady";
+    /// Of a cluster of Vitess: gateways run in every cell, and a query through one is answered by each shard.
+    pub const VTGATES_READY: &str = "VTGatesReady";
+    /// Of a shard: it takes its part of the traffic, and has a primary.
+    pub const SERVING: &str = "Serving";
+    /// Everything that the spec names is carried out by this version.
+    pub const SUPPORTED: &str = "Supported";
     /// Of a module: it can run here.
     pub const ACCEPTED: &str = "Accepted";
     /// Of a source: it answers.

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use foreshard_api::condition::{Finding, kind};
+use foreshard_api::v1alpha1::{KeyspaceShard, TabletPool, TopoServer, VTGatePool};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::NamespaceResourceScope;
@@ -12,7 +16,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use foreshard_controller::call::in_time;
+use foreshard_controller::error::{chain, refusal};
 use foreshard_controller::lease::Claim;
+
+use crate::bytes;
+use crate::digest;
+
+/// On an object: digest of what was applied last, so that a field is taken away that is no longer wanted.
+const APPLIED: &str = "foreshard.dev/applied";
 
 /// Why something was not written.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +63,12 @@ impl Owned for PersistentVolumeClaim {}
 impl Owned for Secret {}
 impl Owned for Service {}
 impl Owned for PodDisruptionBudget {}
+impl Owned for Deployment {}
+impl Owned for NetworkPolicy {}
+impl Owned for TopoServer {}
+impl Owned for KeyspaceShard {}
+impl Owned for TabletPool {}
+impl Owned for VTGatePool {}
 
 /// Writes in the name of one controller.
 #[derive(Clone)]
@@ -82,7 +99,9 @@ impl Writer {
             name: name.clone(),
             source,
         };
-        let value = serde_json::to_value(wanted).map_err(shape)?;
+        let mut value = serde_json::to_value(wanted).map_err(shape)?;
+        let digest = digest::short(&value.to_string());
+        value["metadata"]["annotations"][APPLIED] = digest.into();
         if let Some(live) = live
             && contains(&serde_json::to_value(live).map_err(shape)?, &value)
         {
@@ -95,6 +114,67 @@ impl Writer {
             .await
             .map(drop)
             .map_err(|error| write(kind, name, error))
+    }
+
+    /// Has a part of an object be so, whatever the rest of it is. Answers nothing: what others own is taken over.
+    pub(crate) async fn apply_part<K: Owned>(
+        &self,
+        of: &K,
+        spec: serde_json::Value,
+    ) -> Result<(), ApplyError> {
+        self.leads()?;
+        let name = of.name_any();
+        let part = serde_json::json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "metadata": {"name": name},
+            "spec": spec,
+        });
+        let parameters = PatchParams::apply(self.manager).force();
+        let api = self.api::<K>(of.namespace().as_deref());
+        in_time(api.patch(&name, &parameters, &Patch::Apply(part)))
+            .await
+            .map(drop)
+            .map_err(|error| write(K::kind(&()).into_owned(), name, error))
+    }
+
+    /// Writes a status; answers whether it is there now.
+    pub(crate) async fn status<K>(&self, object: &K, status: &impl Serialize) -> bool
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
+    {
+        if !self.claim.holds() {
+            return false;
+        }
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let api: Api<K> = Api::namespaced(self.client.clone(), &namespace);
+        let patch = serde_json::json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            // Not the status of another object of the same name.
+            "metadata": {"name": name, "uid": object.uid()},
+            "status": status,
+        });
+        let parameters = PatchParams::apply(self.manager).force();
+        let written = in_time(api.patch_status(&name, &parameters, &Patch::Apply(patch))).await;
+        if let Err(error) = &written {
+            let kind = K::kind(&());
+            tracing::warn!(namespace, name, %kind, error = chain(error), "status not written");
+        }
+        written.is_ok()
+    }
+
+    /// Whether the field `spec.replicas` of an object is ours.
+    pub(crate) fn owns_replicas<K: Owned>(&self, live: &K) -> bool {
+        live.managed_fields().iter().any(|entry| {
+            let fields = entry.fields_v1.as_ref();
+            entry.manager.as_deref() == Some(self.manager)
+                && entry.subresource.is_none()
+                && fields.is_some_and(|it| it.0.pointer("/f:spec/f:replicas").is_some())
+        })
     }
 
     /// Has the object bear these labels, and leaves the rest of it alone.
@@ -155,6 +235,18 @@ impl Writer {
     }
 }
 
+/// What could not be written, as a condition.
+pub(crate) fn trouble(error: &ApplyError) -> Finding {
+    let (reason, message) = match error {
+        ApplyError::Write { kind, name, source } => {
+            let (reason, said) = refusal(source);
+            (reason, format!("{kind} {name} was not written: {said}"))
+        }
+        other => ("NotWritten", chain(other)),
+    };
+    Finding::no(kind::PROGRESSING, reason, message)
+}
+
 fn write(kind: String, name: String, error: kube::Error) -> ApplyError {
     ApplyError::Write {
         kind,
@@ -179,6 +271,11 @@ pub(crate) fn contains(live: &Value, wanted: &Value) -> bool {
                     .into_iter()
                     .all(|(live, wanted)| contains(live, wanted))
         }
+        // The API server writes amounts in its own way: `1024Mi` comes back as `1Gi`.
+        (Value::String(live), Value::String(wanted)) => {
+            live == wanted
+                || bytes::amount(live).is_some_and(|live| bytes::amount(wanted) == Some(live))
+        }
         (live, wanted) => live == wanted,
     }
 }
@@ -191,7 +288,8 @@ mod tests {
 
     #[test]
     fn what_is_there_already_is_known_by_what_we_say_of_it() {
-        let live = json!({"a": 1, "b": {"c": [ {"d": 1, "default": true} ]}, "status": {}});
+        let live = json!({"a": 1, "b": {"c": [ {"d": 1, "default": true} ]}, "status": {},
+            "h": {"cpu": "500m", "memory": "1Gi"}});
         let table = [
             (json!({"a": 1}), true),
             (json!({"b": {"c": [{"d": 1}]}}), true),
@@ -199,6 +297,8 @@ mod tests {
             (json!({"b": {"c": [{"d": 2}]}}), false),
             (json!({"a": 1, "e": null, "f": {}}), true),
             (json!({"a": "1"}), false),
+            (json!({"h": {"cpu": "0.5", "memory": "1024Mi"}}), true),
+            (json!({"h": {"cpu": "501m"}}), false),
             (json!({"g": 1}), false),
         ];
         for (wanted, known) in table {

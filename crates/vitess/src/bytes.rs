@@ -18,6 +18,25 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(factor)
 }
 
+/// Thousandths of what an amount such as `500m`, `0.5`, `2` or `1Gi` means; none if it is no amount.
+pub(crate) fn amount(text: &str) -> Option<u64> {
+    if let Some(thousandths) = text.strip_suffix('m') {
+        return thousandths.parse().ok();
+    }
+    match text.split_once('.') {
+        Some((whole, fraction)) if fraction.len() <= 3 => {
+            let rest: u64 = format!("{fraction:0<3}").parse().ok()?;
+            whole
+                .parse::<u64>()
+                .ok()?
+                .checked_mul(1000)?
+                .checked_add(rest)
+        }
+        Some(_) => None,
+        None => parse(text)?.checked_mul(1000),
+    }
+}
+
 /// A size for people, in MiB.
 pub(crate) fn show(bytes: u64) -> String {
     format!("{} MiB", bytes >> 20)
@@ -26,6 +45,17 @@ pub(crate) fn show(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_are_the_same_however_they_are_written() {
+        for (one, other) in [("500m", "0.5"), ("1", "1000m"), ("1Gi", "1024Mi")] {
+            assert_eq!(amount(one), amount(other), "{one}");
+            assert!(amount(one).is_some(), "{one}");
+        }
+        for wrong in ["", "m", "x", "1.2.3", "0.0001", "1.x"] {
+            assert_eq!(amount(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn sizes_are_read_as_kubernetes_means_them() {

@@ -24,9 +24,9 @@ pub(crate) const TOPO_SERVER: &str = "foreshard.dev/topo-server";
 /// Number of a member.
 pub(crate) const INDEX: &str = "foreshard.dev/index";
 
-/// What the members' objects are selected by.
+/// What all that we make is selected by.
 pub(crate) fn selector() -> String {
-    format!("{MANAGED_BY}={US},{COMPONENT}={ETCD}")
+    format!("{MANAGED_BY}={US}")
 }
 
 /// Names of one etcd cluster.

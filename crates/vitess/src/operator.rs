@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use foreshard_api::v1alpha1::TopoServer;
 use foreshard_controller::index::{Index, Key, Watched};
 use foreshard_controller::lease::{Claim, Keeper};
 use foreshard_controller::supervisor::{Assignment, supervise};
+use foreshard_controller::wakes::Wakes;
 use kube::core::NamespaceResourceScope;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher;
@@ -14,12 +14,18 @@ use kube::{Api, Client, Resource};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::TOPO_SERVER_MANAGER;
 use crate::apply::Writer;
+use crate::cluster::reach::{Reach, Ways};
 use crate::names::{self, Addresses};
-use crate::shared::{Shared, members};
-use crate::topo_server::worker::Worker;
-use foreshard_controller::wakes::Wakes;
+use crate::shared::{Shared, Writers};
+use crate::worker::{Pass, Rounds};
+use crate::{
+    CLUSTER_MANAGER, GATE_POOL_MANAGER, INITIAL_MANAGER, SHARD_MANAGER, TABLET_POOL_MANAGER,
+    TOPO_SERVER_MANAGER,
+};
+use crate::{cluster, gate_pool, shard, tablet_pool, topo_server};
+
+mod indexes;
 
 /// The lease that the controllers of clusters share.
 pub const LEASE: &str = "foreshard-cluster";
@@ -38,8 +44,10 @@ pub struct Config {
     pub watch_namespace: Option<String>,
     /// Whether a lease says who writes; else this process does.
     pub leader_election: bool,
-    /// How members are reached.
+    /// How members of etcd are reached.
     pub addresses: Arc<dyn Addresses>,
+    /// How vtctlds and gateways are reached.
+    pub reach: Arc<dyn Reach>,
     /// Time between two looks at a cluster that is as it is wanted.
     pub look_every: Duration,
 }
@@ -76,33 +84,40 @@ impl ClusterOperator {
             (None, Claim::always())
         };
         let reporter = Reporter {
-            controller: TOPO_SERVER_MANAGER.to_owned(),
+            controller: CLUSTER_MANAGER.to_owned(),
             instance: Some(config.identity.clone()),
         };
-        let wakes = Arc::new(Wakes::default());
-        let of_objects = Arc::clone(&wakes);
-        let topo_servers = Index::new(
-            |old: &TopoServer, new: &TopoServer| {
-                old.spec != new.spec
-                    || old.metadata.annotations != new.metadata.annotations
-                    || old.metadata.deletion_timestamp != new.metadata.deletion_timestamp
-            },
-            |_| {},
-            move |key, _| of_objects.ring(key),
-        );
+        let writer = |manager| Writer::new(client.clone(), claim.clone(), manager);
+        let writers = Writers {
+            cluster: writer(CLUSTER_MANAGER),
+            shard: writer(SHARD_MANAGER),
+            tablet_pool: writer(TABLET_POOL_MANAGER),
+            gate_pool: writer(GATE_POOL_MANAGER),
+            initial: writer(INITIAL_MANAGER),
+        };
+        let indexes = indexes::Indexes::default();
         let shared = Shared {
-            writer: Writer::new(client.clone(), claim.clone(), TOPO_SERVER_MANAGER),
+            writer: writer(TOPO_SERVER_MANAGER),
+            writers,
             recorder: Recorder::new(client.clone(), reporter),
             addresses: Arc::clone(&config.addresses),
-            topo_servers,
-            pods: members(&wakes, |old, new| old != new),
-            claims: members(&wakes, |old, new| old != new),
-            services: members(&wakes, |old, new| old != new),
+            ways: Ways::new(Arc::clone(&config.reach)),
+            topo_servers: indexes.topo_servers(),
+            clusters: indexes.clusters(),
+            shards: indexes.shards(),
+            tablet_pools: indexes.tablet_pools(),
+            gate_pools: indexes.gate_pools(),
+            pods: indexes.members(|old, new| old != new),
+            claims: indexes.members(|old, new| old != new),
+            deployments: indexes.parts(|old, new| old != new),
+            services: indexes.members(|old, new| old != new),
             // Its status counts pods, which are watched themselves.
-            budgets: members(&wakes, |old, new| {
+            budgets: indexes.members(|old, new| {
                 old.spec != new.spec || old.metadata.labels != new.metadata.labels
             }),
-            wakes,
+            policies: indexes.parts(|old, new| old != new),
+            wakes: indexes.wakes,
+            namespace: config.namespace.clone(),
             claim,
             client,
         };
@@ -136,21 +151,48 @@ impl ClusterOperator {
             namespace: watch_namespace,
         };
         let all = watcher::Config::default().page_size(500);
-        let of_members = all.clone().labels(&names::selector());
+        let ours = all.clone().labels(&names::selector());
         scope.watch(&mut tasks, &shared.topo_servers, &all, &stop);
-        scope.watch(&mut tasks, &shared.pods, &of_members, &stop);
-        scope.watch(&mut tasks, &shared.claims, &of_members, &stop);
-        scope.watch(&mut tasks, &shared.services, &of_members, &stop);
-        scope.watch(&mut tasks, &shared.budgets, &of_members, &stop);
+        scope.watch(&mut tasks, &shared.clusters, &all, &stop);
+        scope.watch(&mut tasks, &shared.shards, &all, &stop);
+        scope.watch(&mut tasks, &shared.tablet_pools, &all, &stop);
+        scope.watch(&mut tasks, &shared.gate_pools, &all, &stop);
+        scope.watch(&mut tasks, &shared.pods, &ours, &stop);
+        scope.watch(&mut tasks, &shared.claims, &ours, &stop);
+        scope.watch(&mut tasks, &shared.deployments, &ours, &stop);
+        scope.watch(&mut tasks, &shared.services, &ours, &stop);
+        scope.watch(&mut tasks, &shared.budgets, &ours, &stop);
+        scope.watch(&mut tasks, &shared.policies, &ours, &stop);
         tasks.spawn(take_over(Arc::clone(&shared), stop.clone()));
-        let topo_servers = Arc::clone(&shared.topo_servers);
-        let worker = |of: Assignment, stopped| {
-            Worker::new(of.key, Arc::clone(&shared), look_every).run(of.breaks, stopped)
+        let crew = Crew {
+            shared: &shared,
+            look_every,
+            stop: &stop,
         };
-        let broke = |(namespace, name): &Key, error: &JoinError| {
-            tracing::error!(namespace, name, %error, "a worker broke and is started again");
-        };
-        supervise(topo_servers, stop, worker, |_| {}, broke).await;
+        let (wakes, index) = (&shared.wakes, &shared);
+        tokio::join!(
+            crew.work(
+                &index.topo_servers,
+                &wakes.topo_servers,
+                topo_server::worker::Worker::new
+            ),
+            crew.work(
+                &index.clusters,
+                &wakes.clusters,
+                cluster::worker::Worker::new
+            ),
+            crew.work(&index.shards, &wakes.shards, shard::worker::Worker::new),
+            crew.work(
+                &index.tablet_pools,
+                &wakes.tablet_pools,
+                tablet_pool::worker::Worker::new
+            ),
+            crew.work(
+                &index.gate_pools,
+                &wakes.gate_pools,
+                gate_pool::worker::Worker::new
+            ),
+        );
         while tasks.join_next().await.is_some() {}
         release.cancel();
         if let Some(lease) = lease
@@ -161,7 +203,38 @@ impl ClusterOperator {
     }
 }
 
-/// Has every cluster looked at as soon as this replica may write.
+/// Keeps one worker for each object.
+struct Crew<'a> {
+    shared: &'a Arc<Shared>,
+    look_every: Duration,
+    stop: &'a CancellationToken,
+}
+
+impl Crew<'_> {
+    async fn work<K: Watched, P: Pass + 'static>(
+        &self,
+        index: &Arc<Index<K>>,
+        wakes: &Arc<Wakes>,
+        worker: fn(Key, Arc<Shared>) -> P,
+    ) {
+        let work = |of: Assignment, stopped| {
+            let rounds = Rounds {
+                key: of.key.clone(),
+                shared: Arc::clone(self.shared),
+                wakes: Arc::clone(wakes),
+                look_every: self.look_every,
+            };
+            rounds.run(worker(of.key, Arc::clone(self.shared)), of.breaks, stopped)
+        };
+        let broke = |(namespace, name): &Key, error: &JoinError| {
+            let kind = K::kind(&());
+            tracing::error!(namespace, name, %kind, %error, "a worker broke and is started again");
+        };
+        supervise(Arc::clone(index), self.stop.clone(), work, |_| {}, broke).await;
+    }
+}
+
+/// Has every object looked at as soon as this replica may write.
 async fn take_over(shared: Arc<Shared>, stop: CancellationToken) {
     let mut led = shared.claim.holds();
     loop {

@@ -99,6 +99,7 @@ fn operate(node: &Arc<Node>) -> Runtime {
         watch_namespace: Some(NAMESPACE.to_owned()),
         leader_election: true,
         addresses: Arc::new(ByAddress(Arc::clone(node))),
+        reach: Arc::new(Dns),
         look_every: Duration::from_secs(5),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -44,7 +44,7 @@ impl Connection {
         if host_and_port.contains("://") {
             return Err(wrong(address, "has a scheme other than http"));
         }
-        Self::to("http", host_and_port, |endpoint| Ok(endpoint))
+        Self::to("http", host_and_port, Ok)
     }
 
     /// To `HOST:PORT` with TLS, where the server has to show a certificate for `server_name`.

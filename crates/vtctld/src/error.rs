@@ -11,7 +11,9 @@ use crate::{Call, Effect};
 #[non_exhaustive]
 pub enum Error {
     /// The address cannot be one of a server.
-    #[error("address {address:?}: {reason}; write HOST:PORT, or http://HOST:PORT where there is no TLS")]
+    #[error(
+        "address {address:?}: {reason}; write HOST:PORT, or http://HOST:PORT where there is no TLS"
+    )]
     Address {
         /// As it was given.
         address: String,

@@ -14,8 +14,9 @@ use tonic::{
 use crate::{
     TabletAlias, Tls,
     wire::{
-        topodata, vtctldata as data, vtgate,
+        topodata, vtctldata as data,
         vtctlservice::vtctld_server::{Vtctld, VtctldServer},
+        vtgate,
         vtgateservice::vitess_server::{Vitess, VitessServer},
         vtrpc,
     },

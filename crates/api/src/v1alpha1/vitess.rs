@@ -225,6 +225,11 @@ pub struct VitessStatus {
     /// Whether the cluster served once: from then on nothing of it is initialized again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initialized: Option<bool>,
+    /// Keyspaces whose first shards were made: from then on KeyspaceShards say which shards there are, and a topology
+    /// that does not know one of these keyspaces is another one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 32)), extend("x-kubernetes-list-type" = "set"))]
+    pub begun_keyspaces: Vec<String>,
     /// What is no longer wanted and cannot be taken away yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"]))]

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use foreshard_api::v1alpha1::TopoServer;
-use foreshard_api::v1alpha1::compute::Placement;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{
     PersistentVolumeClaim, PersistentVolumeClaimSpec, Secret, Service, ServicePort, ServiceSpec,
-    Toleration, TopologySpreadConstraint, VolumeResourceRequirements,
+    VolumeResourceRequirements,
 };
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -215,33 +214,4 @@ fn owner(wanted: &Validated) -> OwnerReference {
         controller: Some(true),
         block_owner_deletion: Some(true),
     }
-}
-
-fn tolerations(placement: &Placement) -> Option<Vec<Toleration>> {
-    let all = placement.tolerations.iter().map(|it| Toleration {
-        key: it.key.clone(),
-        operator: Some(format!("{:?}", it.operator)),
-        value: it.value.clone(),
-        effect: it.effect.map(|effect| format!("{effect:?}")),
-        toleration_seconds: it.toleration_seconds,
-    });
-    (!placement.tolerations.is_empty()).then(|| all.collect())
-}
-
-/// Over zones and over nodes.
-fn spread(wanted: &Validated) -> Vec<TopologySpreadConstraint> {
-    let over = |key: &str| TopologySpreadConstraint {
-        topology_key: key.to_owned(),
-        max_skew: 1,
-        when_unsatisfiable: wanted.spec.placement.when_uneven.name().to_owned(),
-        label_selector: Some(LabelSelector {
-            match_labels: Some(wanted.names.member_selector()),
-            ..LabelSelector::default()
-        }),
-        ..TopologySpreadConstraint::default()
-    };
-    vec![
-        over("topology.kubernetes.io/zone"),
-        over("kubernetes.io/hostname"),
-    ]
 }

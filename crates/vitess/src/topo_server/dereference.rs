@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foreshard_controller::call::in_time;
-use foreshard_controller::error::refusal;
 use foreshard_etcd::{Client as EtcdClient, Id, Tls};
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt as _;
 use kube::api::Api;
 
@@ -89,19 +88,6 @@ impl Objects {
             .map(AsRef::as_ref)
             .find(|it| it.name_any() == name)
     }
-}
-
-/// A Secret by its name; Secrets are never listed.
-pub(crate) async fn secret(
-    shared: &Shared,
-    namespace: &str,
-    name: &str,
-) -> Result<Option<Secret>, String> {
-    let api: Api<Secret> = Api::namespaced(shared.client.clone(), namespace);
-    in_time(api.get_opt(name)).await.map_err(|error| {
-        let (_, said) = refusal(&error);
-        format!("Secret {name} cannot be read: {said}")
-    })
 }
 
 /// Longest time for all members together, so that one that is silent does not hold up the rest.

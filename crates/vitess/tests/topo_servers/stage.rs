@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use foreshard_testbed::{ControlPlane, Namespace, or_left_out, parts};
-use foreshard_vitess::names::{Addresses, MEMBERS_MAX, Names};
+use foreshard_vitess::names::{Addresses, Dns, MEMBERS_MAX, Names};
 use foreshard_vitess::{ClusterOperator, Config};
 use http::{HeaderValue, Method, Request, Response};
 use kube::Client;
@@ -157,6 +157,7 @@ impl Stage {
             watch_namespace: Some(self.namespace.name().to_owned()),
             leader_election: false,
             addresses: Arc::clone(&self.addresses) as _,
+            reach: Arc::new(Dns),
             look_every: Duration::from_millis(500),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()

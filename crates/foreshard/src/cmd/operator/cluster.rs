@@ -35,6 +35,7 @@ pub(super) async fn operate(args: Args) -> anyhow::Result<ExitCode> {
         watch_namespace: args.watch_namespace.clone(),
         leader_election: !args.no_leader_election,
         addresses: Arc::new(Dns),
+        reach: Arc::new(Dns),
         look_every: LOOK_EVERY,
     };
     let operator = ClusterOperator::new(&config, client);

@@ -1,23 +1,17 @@
 //! The pod of a member.
 
-use std::collections::BTreeMap;
-
-use foreshard_api::v1alpha1::compute::{Amounts, Resources};
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, HTTPGetAction, LocalObjectReference,
-    PersistentVolumeClaimVolumeSource, Pod, PodSecurityContext, PodSpec, Probe,
-    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    Container, PersistentVolumeClaimVolumeSource, Pod, PodSpec, Volume,
 };
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::digest;
 use crate::names::{Addresses, CLIENT_PORT, METRICS_PORT, PEER_PORT};
-use crate::topo_server::build::{MEMBER_NAME, owned, spread, tolerations};
+use crate::topo_server::build::{MEMBER_NAME, owned};
 use crate::topo_server::observed::{GENERATION, TEMPLATE};
 use crate::topo_server::plan::Start;
 use crate::topo_server::validate::Validated;
+use crate::workload;
 
 /// Where the volume is.
 pub const VOLUME: &str = "/var/lib/etcd";
@@ -94,38 +88,14 @@ fn begin(wanted: &Validated, index: u32, start: &Start, addresses: &dyn Addresse
 
 fn template(wanted: &Validated, index: u32, addresses: &dyn Addresses) -> PodSpec {
     let (names, spec) = (&wanted.names, &wanted.spec);
-    let placement = &spec.placement;
-    let secrets = spec.image_pull_secrets.iter();
-    let secrets: Vec<_> = secrets
-        .map(|name| LocalObjectReference { name: name.clone() })
-        .collect();
-    PodSpec {
+    let mut pod = PodSpec {
         hostname: Some(names.member(index)),
         subdomain: Some(names.peers()),
         containers: vec![container(wanted, index, addresses)],
         restart_policy: Some("Always".to_owned()),
         // A leader hands over before it ends.
         termination_grace_period_seconds: Some(30),
-        automount_service_account_token: Some(false),
-        enable_service_links: Some(false),
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(USER),
-            run_as_group: Some(USER),
-            fs_group: Some(USER),
-            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
-            seccomp_profile: Some(SeccompProfile {
-                type_: "RuntimeDefault".to_owned(),
-                ..SeccompProfile::default()
-            }),
-            ..PodSecurityContext::default()
-        }),
-        image_pull_secrets: (!secrets.is_empty()).then_some(secrets),
-        node_selector: (!placement.node_selector.is_empty())
-            .then(|| placement.node_selector.clone()),
-        tolerations: tolerations(placement),
-        priority_class_name: placement.priority_class_name.clone(),
-        topology_spread_constraints: Some(spread(wanted)),
+        image_pull_secrets: workload::pull_secrets(&spec.image_pull_secrets),
         volumes: Some(vec![
             Volume {
                 name: "data".to_owned(),
@@ -135,63 +105,35 @@ fn template(wanted: &Validated, index: u32, addresses: &dyn Addresses) -> PodSpe
                 }),
                 ..Volume::default()
             },
-            Volume {
-                name: "tls".to_owned(),
-                secret: Some(SecretVolumeSource {
-                    secret_name: Some(names.member_certificate()),
-                    default_mode: Some(0o440),
-                    ..SecretVolumeSource::default()
-                }),
-                ..Volume::default()
-            },
+            workload::secret("tls", &names.member_certificate()),
         ]),
-        ..PodSpec::default()
-    }
+        ..workload::restricted(USER)
+    };
+    let peers = names.member_selector();
+    workload::place(&mut pod, &spec.placement, None, &peers);
+    pod
 }
 
 fn container(wanted: &Validated, index: u32, addresses: &dyn Addresses) -> Container {
-    let port = |name: &str, port| ContainerPort {
-        name: Some(name.to_owned()),
-        container_port: port,
-        protocol: Some("TCP".to_owned()),
-        ..ContainerPort::default()
-    };
-    let mount = |name: &str, path: &str, read_only: bool| VolumeMount {
-        name: name.to_owned(),
-        mount_path: path.to_owned(),
-        read_only: read_only.then_some(true),
-        ..VolumeMount::default()
-    };
+    let policy = wanted.spec.image_pull_policy.name();
     Container {
-        name: "etcd".to_owned(),
-        image: Some(wanted.spec.image.clone()),
-        image_pull_policy: Some(wanted.spec.image_pull_policy.name().to_owned()),
         command: Some(vec!["etcd".to_owned()]),
         args: Some(args(wanted, index, addresses)),
         ports: Some(vec![
-            port("client", CLIENT_PORT),
-            port("peer", PEER_PORT),
-            port("metrics", METRICS_PORT),
+            workload::port("client", CLIENT_PORT),
+            workload::port("peer", PEER_PORT),
+            workload::port("metrics", METRICS_PORT),
         ]),
-        resources: Some(requirements(&wanted.spec.resources)),
+        resources: Some(workload::requirements(&wanted.spec.resources)),
         // A member with a large log reads for minutes before it answers.
-        startup_probe: Some(probe("/livez", 5, 120)),
-        liveness_probe: Some(probe("/livez", 10, 6)),
-        readiness_probe: Some(probe("/readyz", 5, 3)),
-        security_context: Some(SecurityContext {
-            allow_privilege_escalation: Some(false),
-            read_only_root_filesystem: Some(true),
-            capabilities: Some(Capabilities {
-                drop: Some(vec!["ALL".to_owned()]),
-                add: None,
-            }),
-            ..SecurityContext::default()
-        }),
+        startup_probe: Some(workload::probe("/livez", "metrics", 5, 120)),
+        liveness_probe: Some(workload::probe("/livez", "metrics", 10, 6)),
+        readiness_probe: Some(workload::probe("/readyz", "metrics", 5, 3)),
         volume_mounts: Some(vec![
-            mount("data", VOLUME, false),
-            mount("tls", CERTIFICATES, true),
+            workload::mount("data", VOLUME),
+            workload::read_only("tls", CERTIFICATES),
         ]),
-        ..Container::default()
+        ..workload::confined("etcd", &wanted.spec.image, policy)
     }
 }
 
@@ -231,35 +173,4 @@ fn args(wanted: &Validated, index: u32, addresses: &dyn Addresses) -> Vec<String
         "--logger=zap".to_owned(),
         "--log-outputs=stderr".to_owned(),
     ]
-}
-
-fn probe(path: &str, period_seconds: i32, failures: i32) -> Probe {
-    Probe {
-        http_get: Some(HTTPGetAction {
-            path: Some(path.to_owned()),
-            port: IntOrString::String("metrics".to_owned()),
-            scheme: Some("HTTP".to_owned()),
-            ..HTTPGetAction::default()
-        }),
-        period_seconds: Some(period_seconds),
-        failure_threshold: Some(failures),
-        timeout_seconds: Some(5),
-        ..Probe::default()
-    }
-}
-
-fn requirements(resources: &Resources) -> ResourceRequirements {
-    let amounts = |amounts: &Option<Amounts>| {
-        let amounts = amounts.as_ref()?;
-        let all: BTreeMap<String, Quantity> = [("cpu", &amounts.cpu), ("memory", &amounts.memory)]
-            .into_iter()
-            .filter_map(|(key, amount)| Some((key.to_owned(), Quantity(amount.clone()?))))
-            .collect();
-        (!all.is_empty()).then_some(all)
-    };
-    ResourceRequirements {
-        requests: amounts(&resources.requests),
-        limits: amounts(&resources.limits),
-        claims: None,
-    }
 }

@@ -8,8 +8,8 @@ use kube::ResourceExt as _;
 use kube::runtime::events::EventType;
 use tokio::time::Instant;
 
-use super::{Change, Chore, Objects, Observed, Plan, Validated, Worker, any, build, pod, trouble};
-use crate::apply::ApplyError;
+use super::{Change, Chore, Objects, Observed, Plan, Validated, Worker, any, build, pod};
+use crate::apply::{ApplyError, trouble};
 
 impl Worker {
     /// What does not depend on the members.

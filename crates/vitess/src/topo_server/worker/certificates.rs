@@ -10,10 +10,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::reflector::Lookup as _;
 use tokio::time::Instant;
 
-use super::{Worker, trouble};
+use super::Worker;
+use crate::apply::trouble;
 use crate::pki::{Authority, CA, CERTIFICATE, KEY, PkiError, Subject, text};
 use crate::topo_server::build;
-use crate::topo_server::dereference::secret;
 use crate::topo_server::validate::Validated;
 
 /// Secrets are not watched; they are looked at this often.
@@ -121,7 +121,8 @@ impl Worker {
     }
 
     async fn secret(&self, wanted: &Validated, name: &str) -> Result<Option<Secret>, Finding> {
-        secret(&self.shared, &wanted.names.namespace, name)
+        self.shared
+            .secret(&wanted.names.namespace, name)
             .await
             .map_err(|said| Finding::no(kind::PROGRESSING, "SecretUnreadable", said))
     }

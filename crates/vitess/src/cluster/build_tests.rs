@@ -1,0 +1,94 @@
+//! The objects of a cluster as people would read them.
+
+use foreshard_api::v1alpha1::{TabletPool, Vitess};
+use kube::core::ObjectMeta;
+
+use super::build;
+use super::policies::policies;
+use super::wanted::Wanted;
+use crate::shard;
+use crate::tablet_pool::build::{Source, claim, pod};
+use crate::workload;
+
+fn object() -> Vitess {
+    let text = include_str!("../../../../examples/vitess/minimal.yaml");
+    let mut object: Vitess = serde_saphyr::from_str(text).unwrap();
+    object.metadata = ObjectMeta {
+        namespace: Some("shop".to_owned()),
+        uid: Some("b0a7".to_owned()),
+        generation: Some(1),
+        ..object.metadata
+    };
+    object
+}
+
+#[test]
+fn what_all_shards_share() {
+    let object = object();
+    let (wanted, owner) = (Wanted::parse(&object).unwrap(), workload::owner(&object));
+    insta::assert_yaml_snapshot!("topo_server", build::topo_server(&wanted, &owner));
+    insta::assert_yaml_snapshot!("services", build::services(&wanted, &owner));
+    let vtctld = build::vtctld(&wanted);
+    insta::assert_yaml_snapshot!("vtctld", vtctld.deployment(&wanted, &owner));
+    insta::assert_yaml_snapshot!("vtctld_budget", vtctld.budget(&wanted, &owner));
+    insta::assert_yaml_snapshot!("policies", policies(&wanted, &owner, "foreshard-system"));
+}
+
+#[test]
+fn a_keyspace_and_its_tablets() {
+    let object = object();
+    let (wanted, owner) = (Wanted::parse(&object).unwrap(), workload::owner(&object));
+    let keyspace = &wanted.spec.keyspaces[0];
+    let vtorc = build::vtorc(&wanted, keyspace).deployment(&wanted, &owner);
+    let args = &vtorc
+        .spec
+        .as_ref()
+        .unwrap()
+        .template
+        .spec
+        .as_ref()
+        .unwrap()
+        .containers[0]
+        .args;
+    insta::assert_yaml_snapshot!("vtorc_arguments", args);
+    let ranges = build::first_ranges(keyspace);
+    assert_eq!(ranges.len(), 1);
+    let shard = build::shard(&wanted, keyspace, &ranges[0], &owner);
+    insta::assert_yaml_snapshot!("shard", shard);
+    insta::assert_yaml_snapshot!(
+        "shard_budget",
+        shard::build::budget(&wanted.names, &shard, 3)
+    );
+    assert!(shard::build::budget(&wanted.names, &shard, 1).is_none());
+    let pool: TabletPool = shard::build::pool(&wanted.names, &shard, &keyspace.tablet_pools[0]);
+    insta::assert_yaml_snapshot!("tablet_pool", pool);
+    let of = Source {
+        wanted: &wanted,
+        shard: &shard,
+        pool: &pool,
+    };
+    insta::assert_yaml_snapshot!("tablet_pod", pod(&of, 0));
+    insta::assert_yaml_snapshot!("tablet_claim", claim(&of, 0));
+}
+
+#[test]
+fn the_gateways_of_a_cell() {
+    let object = object();
+    let (wanted, owner) = (Wanted::parse(&object).unwrap(), workload::owner(&object));
+    let pool = build::gate_pool(&wanted, &wanted.spec.cells[0], &owner);
+    insta::assert_yaml_snapshot!("gate_pool", pool);
+    let vtgate = crate::gate_pool::build::vtgate(&wanted, &pool, 2);
+    let owner = workload::owner(&pool);
+    insta::assert_yaml_snapshot!("vtgate", vtgate.deployment(&wanted, &owner));
+}
+
+#[test]
+fn certificates_are_for_whoever_serves() {
+    let wanted = Wanted::parse(&object()).unwrap();
+    let all = build::subjects(&wanted);
+    let all: Vec<_> = all
+        .iter()
+        .map(|(name, subject)| (name, &subject.common_name, &subject.serves))
+        .collect();
+    insta::assert_yaml_snapshot!("subjects", all);
+}

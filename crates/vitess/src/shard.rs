@@ -1,0 +1,5 @@
+//! A shard that exists: its pools of tablets, its disruption budget, and what Vitess says of it.
+
+pub mod build;
+pub(crate) mod status;
+pub(crate) mod worker;

@@ -1,0 +1,162 @@
+//! What is told of a shard.
+
+use foreshard_api::condition::{self, Finding, kind};
+use foreshard_api::v1alpha1::{KeyspaceShard, KeyspaceShardStatus, TabletPool};
+use foreshard_vtctld::Shard;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt as _;
+
+use crate::cluster::names::ClusterNames;
+use crate::cluster::status::OTHERS_SERVE;
+
+/// What a status is told from.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// The shard's record; none: Vitess has none.
+    pub(crate) record: Option<Shard>,
+    /// Ready and wanted tablets.
+    pub(crate) tablets: (i32, i32),
+    /// Whether every pool has the pods that it should.
+    pub(crate) is_complete: bool,
+    /// The first pool that waits or is held, and why.
+    pub(crate) pool: Option<String>,
+    /// Pools that the spec no longer names.
+    pub(crate) orphaned: Vec<String>,
+    /// Why nothing was asked.
+    pub(crate) waits: Option<Finding>,
+}
+
+impl Told {
+    /// Takes in the shard's pools.
+    pub(crate) fn pools(&mut self, pools: &[impl AsRef<TabletPool>]) {
+        self.is_complete = !pools.is_empty();
+        for pool in pools.iter().map(AsRef::as_ref) {
+            let status = pool.status.clone().unwrap_or_default();
+            let wanted = pool.spec.replicas.unwrap_or(0);
+            self.tablets.0 += status.ready_replicas.unwrap_or(0);
+            self.tablets.1 += wanted;
+            self.is_complete &= pool.spec.replicas.is_some() && status.replicas >= Some(wanted);
+            let ready = status.conditions.iter().find(|it| it.type_ == kind::READY);
+            let why = match ready {
+                Some(ready) if ready.status == "True" => continue,
+                Some(ready) => ready.message.clone(),
+                None => "not looked at yet".to_owned(),
+            };
+            self.pool
+                .get_or_insert(format!("TabletPool {}: {why}", pool.name_any()));
+        }
+    }
+
+    /// Whether Vitess has lost what it knew.
+    pub(crate) fn is_lost(&self, old: &KeyspaceShardStatus) -> bool {
+        old.initialized == Some(true) && self.record.is_none() && self.waits.is_none()
+    }
+}
+
+/// The status after a pass; `trouble` is why something could not be carried out.
+pub(crate) fn status(
+    names: &ClusterNames,
+    shard: &KeyspaceShard,
+    told: &Told,
+    trouble: Option<&Finding>,
+    now: &Time,
+) -> KeyspaceShardStatus {
+    let old = shard.status.clone().unwrap_or_default();
+    let generation = shard.metadata.generation.unwrap_or(0);
+    let mut findings = vec![ready(&old, told), stalled(&old, told)];
+    if told.waits.is_none() {
+        findings.push(serving(&old, told));
+    }
+    let usual = || {
+        let said = "Everything is as it is wanted.";
+        Finding::no(kind::PROGRESSING, "AsWanted", said)
+    };
+    findings.push(
+        trouble
+            .or(told.waits.as_ref())
+            .cloned()
+            .unwrap_or_else(usual),
+    );
+    let primary = told.record.as_ref().and_then(|it| it.primary.as_ref());
+    let is_initialized = primary.is_some() && told.is_complete;
+    KeyspaceShardStatus {
+        observed_generation: Some(generation),
+        shard: Some(shard.spec.key_range.to_string()),
+        primary: match &told.waits {
+            None => primary.map(|it| names.tablet(it.uid)),
+            // What nobody can tell now is as it was told last.
+            Some(_) => old.primary.clone(),
+        },
+        tablets_ready: Some(format!("{}/{}", told.tablets.0, told.tablets.1)),
+        initialized: (old.initialized == Some(true) || is_initialized).then_some(true),
+        conditions: condition::merge(&old.conditions, &findings, generation, now),
+    }
+}
+
+fn lost() -> String {
+    "The topology does not know this shard any more, which had a primary. Nothing is made anew: bring the topology's \
+     data back."
+        .to_owned()
+}
+
+fn ready(old: &KeyspaceShardStatus, told: &Told) -> Finding {
+    if told.is_lost(old) {
+        return Finding::no(kind::READY, "TopologyLost", lost());
+    }
+    if let Some(waits) = &told.waits {
+        return Finding::unknown(kind::READY, waits.reason, waits.message.clone());
+    }
+    let primary = told.record.as_ref().and_then(|it| it.primary.as_ref());
+    if primary.is_none() {
+        let said = "It has no primary yet: vtorc elects one among tablets that run.";
+        let said = match &told.pool {
+            Some(pool) => format!("{said} {pool}"),
+            None => said.to_owned(),
+        };
+        return Finding::no(kind::READY, "NoPrimary", said);
+    }
+    match &told.pool {
+        Some(pool) => Finding::no(kind::READY, "TabletsNotReady", pool.clone()),
+        None => {
+            let said = "It has a primary, and all of its tablets serve.";
+            Finding::yes(kind::READY, "AllServe", said)
+        }
+    }
+}
+
+fn serving(old: &KeyspaceShardStatus, told: &Told) -> Finding {
+    match &told.record {
+        Some(record) if record.primary.is_none() => {
+            Finding::no(kind::SERVING, "NoPrimary", "It has no primary.")
+        }
+        Some(record) if record.is_primary_serving => {
+            Finding::yes(kind::SERVING, "Serves", "Its primary takes traffic.")
+        }
+        Some(_) => {
+            let said = "Other shards hold its rows now, or still.";
+            Finding::no(kind::SERVING, OTHERS_SERVE, said)
+        }
+        None if told.is_lost(old) => Finding::no(kind::SERVING, "TopologyLost", lost()),
+        None => Finding::no(kind::SERVING, "NoPrimary", "No tablet has come up yet."),
+    }
+}
+
+fn stalled(old: &KeyspaceShardStatus, told: &Told) -> Finding {
+    if told.is_lost(old) {
+        return Finding::yes(kind::STALLED, "TopologyLost", lost());
+    }
+    match told.orphaned.first() {
+        Some(pool) => {
+            let said = format!(
+                "TabletPool {pool} is no longer in the spec, and is not taken away by this version. Name it again, or \
+                 keep it."
+            );
+            Finding::yes(kind::STALLED, "PoolOrphaned", said)
+        }
+        None => Finding::no(
+            kind::STALLED,
+            "NotStalled",
+            "Nothing has to be done by hand.",
+        ),
+    }
+}

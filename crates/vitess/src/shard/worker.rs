@@ -1,0 +1,184 @@
+//! Keeps one shard.
+
+use std::sync::Arc;
+
+use foreshard_api::condition::{Finding, is_true, kind};
+use foreshard_api::time;
+use foreshard_api::v1alpha1::{KeyspaceShard, KeyspaceShardStatus, TabletPool};
+use foreshard_controller::call::unix_now;
+use foreshard_controller::error::chain;
+use foreshard_controller::index::Key;
+use kube::ResourceExt as _;
+
+use crate::apply::{ApplyError, trouble};
+use crate::cluster::names::ClusterNames;
+use crate::cluster::reach::way;
+use crate::replicas::{self, Asked};
+use crate::shard::build;
+use crate::shard::status::{self, Told};
+use crate::shared::Shared;
+use crate::worker::{Pass, Passed};
+
+/// One shard's worker.
+pub(crate) struct Worker {
+    key: Key,
+    shared: Arc<Shared>,
+}
+
+impl Worker {
+    pub(crate) fn new(key: Key, shared: Arc<Shared>) -> Self {
+        Self { key, shared }
+    }
+}
+
+impl Pass for Worker {
+    async fn pass(&mut self) -> Passed {
+        let shared = &self.shared;
+        let Some(shard) = shared.shards.get(&self.key.0, &self.key.1) else {
+            return Passed::AsWanted;
+        };
+        if !shared.may_change(&*shard) || is_paused(shared, &shard) {
+            return Passed::AsWanted;
+        }
+        let names = ClusterNames::new(&self.key.0, &shard.spec.vitess_name);
+        let mut told = Told::default();
+        let done = reconcile(shared, &names, &shard, &mut told).await;
+        if let Err(trouble) = &done {
+            let (namespace, name) = (&self.key.0, &self.key.1);
+            tracing::warn!(
+                namespace,
+                shard = name,
+                trouble = trouble.message,
+                "pass failed"
+            );
+        }
+        let now = time::from_unix(unix_now());
+        let old = shard.status.clone().unwrap_or_default();
+        let new = status::status(&names, &shard, &told, done.as_ref().err(), &now);
+        tell_changes(shared, &shard, &old, &new).await;
+        let written = old == new || shared.writers.shard.status(&*shard, &new).await;
+        if !written || done.is_err() {
+            return Passed::Failed;
+        }
+        if is_true(&new.conditions, kind::READY) {
+            Passed::AsWanted
+        } else {
+            Passed::Waits
+        }
+    }
+}
+
+/// Whether the cluster is left alone, and with it all of its parts.
+fn is_paused(shared: &Shared, shard: &KeyspaceShard) -> bool {
+    let namespace = shard.namespace().unwrap_or_default();
+    let cluster = shared.clusters.get(&namespace, &shard.spec.vitess_name);
+    cluster.is_some_and(|it| !shared.may_change(&*it))
+}
+
+async fn reconcile(
+    shared: &Shared,
+    names: &ClusterNames,
+    shard: &KeyspaceShard,
+    told: &mut Told,
+) -> Result<(), Finding> {
+    let pools = pools(shared, shard);
+    told.pools(&pools);
+    let named: Vec<String> = shard
+        .spec
+        .tablet_pools
+        .iter()
+        .map(|it| names.pool(&build::key(shard, it)))
+        .collect();
+    told.orphaned = pools
+        .iter()
+        .map(|it| it.name_any())
+        .filter(|it| !named.contains(it))
+        .collect();
+    if shared.clusters.get(&names.namespace, &names.name).is_none() {
+        let said = format!(
+            "Vitess {} is not there: nothing is made of its shard.",
+            names.name
+        );
+        told.waits = Some(Finding::no(kind::PROGRESSING, "ClusterMissing", said));
+        return Ok(());
+    }
+    // Nothing is made before it is known whether Vitess still knows the shard.
+    let way = way(shared, names)
+        .await
+        .inspect_err(|waits| told.waits = Some(waits.clone()))?;
+    let asked = way
+        .vtctld
+        .shard(&shard.spec.keyspace, &shard.spec.key_range.to_string())
+        .await;
+    match asked {
+        Ok(record) => told.record = Some(record),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => {
+            shared.ways.forget(names);
+            let said = format!("vtctld cannot be asked: {}", chain(&error));
+            told.waits = Some(Finding::yes(kind::PROGRESSING, "VtctldUnreachable", said));
+            return Ok(());
+        }
+    }
+    if told.is_lost(&shard.status.clone().unwrap_or_default()) {
+        return Ok(());
+    }
+    put(shared, names, shard)
+        .await
+        .map_err(|error| trouble(&error))
+}
+
+/// The pools of a shard that exist.
+fn pools(shared: &Shared, shard: &KeyspaceShard) -> Vec<Arc<TabletPool>> {
+    let namespace = shard.namespace().unwrap_or_default();
+    let is_of = |pool: &TabletPool| {
+        let (pool, shard) = (&pool.spec, &shard.spec);
+        pool.vitess_name == shard.vitess_name
+            && pool.keyspace == shard.keyspace
+            && pool.key_range == shard.key_range
+    };
+    let all = shared.tablet_pools.in_namespace(&namespace);
+    all.into_iter().filter(|it| is_of(it)).collect()
+}
+
+async fn put(
+    shared: &Shared,
+    names: &ClusterNames,
+    shard: &KeyspaceShard,
+) -> Result<(), ApplyError> {
+    let writers = &shared.writers;
+    let mut tablets = 0;
+    for template in &shard.spec.tablet_pools {
+        let wanted = build::pool(names, shard, template);
+        let live = shared
+            .tablet_pools
+            .get(&names.namespace, &wanted.name_any());
+        let asked = Asked {
+            named: template.replicas,
+            first: template.initial_replicas,
+        };
+        let live = live.as_deref();
+        let there = live.and_then(|it| it.spec.replicas);
+        tablets += template
+            .replicas
+            .or(there)
+            .unwrap_or(template.initial_replicas);
+        replicas::put(&writers.shard, &writers.initial, wanted, asked, live).await?;
+    }
+    if let Some(wanted) = build::budget(names, shard, tablets) {
+        let live = shared.budgets.get(&names.namespace, &wanted.name_any());
+        writers.shard.apply(&wanted, live.as_deref()).await?;
+    }
+    Ok(())
+}
+
+async fn tell_changes(
+    shared: &Shared,
+    shard: &KeyspaceShard,
+    old: &KeyspaceShardStatus,
+    new: &KeyspaceShardStatus,
+) {
+    let kinds = [kind::READY, kind::SERVING, kind::STALLED];
+    let (old, new) = (&old.conditions, &new.conditions);
+    shared.tell_changes(shard, &kinds, old, new).await;
+}

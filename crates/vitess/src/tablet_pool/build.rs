@@ -1,0 +1,382 @@
+//! The pod and the volume of a tablet, from what is wanted. Nothing is asked here.
+
+use std::collections::BTreeMap;
+
+use foreshard_api::v1alpha1::compute::Resources;
+use foreshard_api::v1alpha1::{KeyspaceShard, TabletPool};
+use k8s_openapi::api::core::v1::{
+    Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource, EnvVar, ExecAction,
+    ObjectFieldSelector, PersistentVolumeClaim, PersistentVolumeClaimSpec,
+    PersistentVolumeClaimVolumeSource, Pod, PodSpec, Probe, Volume, VolumeMount,
+    VolumeResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::bytes;
+use crate::cluster::flags::{self, TLS};
+use crate::cluster::identity::uid;
+use crate::cluster::names::{GRPC_PORT, Labels, MYSQL_PORT, PoolKey, VTTABLET, WEB_PORT};
+use crate::cluster::program::{USER, topology};
+use crate::cluster::users::{CREDENTIALS, INIT};
+use crate::cluster::wanted::Wanted;
+use crate::digest;
+use crate::names::INDEX;
+use crate::workload;
+
+/// On a pod: digest of its template.
+pub(crate) const TEMPLATE: &str = "foreshard.dev/template";
+/// On a pod: the lines of MySQL's configuration, which it finds as a file.
+const MY_CNF: &str = "foreshard.dev/my-cnf";
+/// Where the volume is.
+const DATA: &str = "/vt/vtdataroot";
+/// Where MySQL's and mysqlctld's sockets are, for both containers.
+const SOCKETS: &str = "/vt/socket";
+/// Where mysqlctld is, in MySQL's container.
+const PROGRAMS: &str = "/vt/bin";
+/// Where the users of MySQL are.
+const USERS: &str = "/etc/foreshard/mysql";
+/// Where the lines of MySQL's configuration are.
+const CONFIGURATION: &str = "/etc/foreshard/my-cnf";
+/// Seconds that a tablet gets to end: vttablet first, then mysqld, which writes what is dirty.
+const GRACE_SECONDS: i64 = 120;
+/// Seconds that mysqld gets to be initialized or to read its log again: a large one takes minutes.
+const STARTUP_SECONDS: i32 = 1800;
+
+/// What a tablet is made from.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The cluster.
+    pub wanted: &'a Wanted,
+    /// The shard.
+    pub shard: &'a KeyspaceShard,
+    /// The pool.
+    pub pool: &'a TabletPool,
+}
+
+impl<'a> Source<'a> {
+    /// What tells the pool apart.
+    #[must_use]
+    pub fn key(&self) -> PoolKey<'a> {
+        key(self.pool)
+    }
+
+    /// Pod and volume of the tablet `index`.
+    #[must_use]
+    pub fn name(&self, index: u32) -> String {
+        self.wanted.names.tablet(uid(&self.key(), index))
+    }
+
+    /// Labels of its pod and volume.
+    #[must_use]
+    pub fn labels(&self, index: u32) -> Labels {
+        let names = &self.wanted.names;
+        let mut labels = names.component(VTTABLET);
+        labels.extend(names.pool_selector(&self.key()));
+        labels.insert(INDEX.to_owned(), index.to_string());
+        labels
+    }
+}
+
+/// What tells a pool apart.
+#[must_use]
+pub fn key(pool: &TabletPool) -> PoolKey<'_> {
+    PoolKey {
+        keyspace: &pool.spec.keyspace,
+        range: &pool.spec.key_range,
+        cell: &pool.spec.cell,
+        kind: pool.spec.kind,
+        pool: &pool.spec.pool_name,
+    }
+}
+
+/// The volume of a tablet. It has no owner: data outlives the object, and is taken over by name.
+#[must_use]
+pub fn claim(of: &Source<'_>, index: u32) -> PersistentVolumeClaim {
+    let storage = &of.pool.spec.template.storage;
+    PersistentVolumeClaim {
+        metadata: ObjectMeta {
+            name: Some(of.name(index)),
+            namespace: Some(of.wanted.names.namespace.clone()),
+            labels: Some(of.labels(index)),
+            ..ObjectMeta::default()
+        },
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+            storage_class_name: storage.storage_class_name.clone(),
+            resources: Some(VolumeResourceRequirements {
+                requests: Some([("storage".to_owned(), Quantity(storage.size.clone()))].into()),
+                limits: None,
+            }),
+            ..PersistentVolumeClaimSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// The pod of a tablet.
+#[must_use]
+pub fn pod(of: &Source<'_>, index: u32) -> Pod {
+    let names = &of.wanted.names;
+    let spec = template(of, index);
+    // A spec of plain values is always JSON.
+    let template = digest::short(&serde_json::to_string(&spec).unwrap_or_default());
+    let owner = workload::owner(of.pool);
+    let meta = workload::meta(&owner, &names.namespace, of.name(index), of.labels(index));
+    let annotations = [
+        (TEMPLATE.to_owned(), template),
+        (MY_CNF.to_owned(), configuration(of)),
+    ];
+    Pod {
+        metadata: ObjectMeta {
+            annotations: Some(annotations.into()),
+            ..meta
+        },
+        spec: Some(spec),
+        status: None,
+    }
+}
+
+fn template(of: &Source<'_>, index: u32) -> PodSpec {
+    let (wanted, pool) = (of.wanted, &of.pool.spec);
+    let images = &wanted.spec.images;
+    let mut volumes = vec![
+        Volume {
+            name: "data".to_owned(),
+            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+                claim_name: of.name(index),
+                ..PersistentVolumeClaimVolumeSource::default()
+            }),
+            ..Volume::default()
+        },
+        workload::scratch("programs"),
+        workload::scratch("sockets"),
+        workload::scratch("tmp"),
+        workload::secret("tls", &wanted.names.certificate(VTTABLET)),
+        workload::secret("users", &wanted.names.mysql_users()),
+        annotation("my-cnf", MY_CNF, "extra.cnf"),
+    ];
+    let mut mounts = vec![
+        workload::mount("data", DATA),
+        workload::mount("sockets", SOCKETS),
+        workload::mount("tmp", "/tmp"),
+        workload::read_only("tls", TLS),
+        workload::read_only("users", USERS),
+    ];
+    topology(wanted, &mut volumes, &mut mounts);
+    let mut spec = PodSpec {
+        hostname: Some(of.name(index)),
+        subdomain: Some(wanted.names.tablets()),
+        init_containers: Some(vec![programs(of), mysqld(of, index)]),
+        containers: vec![vttablet(of, index, mounts)],
+        restart_policy: Some("Always".to_owned()),
+        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        image_pull_secrets: workload::pull_secrets(&images.pull_secrets),
+        volumes: Some(volumes),
+        ..workload::restricted(USER)
+    };
+    let peers = wanted.names.shard_selector(&pool.keyspace, &pool.key_range);
+    let zone = wanted.zone(&pool.cell);
+    workload::place(&mut spec, &pool.template.placement, zone, &peers);
+    spec
+}
+
+/// Brings mysqlctld into MySQL's container: its image has MySQL alone.
+fn programs(of: &Source<'_>) -> Container {
+    let policy = of.wanted.spec.images.pull_policy.name();
+    Container {
+        command: Some(vec!["cp".to_owned()]),
+        args: Some(vec![
+            "/vt/bin/mysqlctld".to_owned(),
+            "/programs/mysqlctld".to_owned(),
+        ]),
+        volume_mounts: Some(vec![workload::mount("programs", "/programs")]),
+        ..workload::confined("programs", &of.wanted.vitess_image(), policy)
+    }
+}
+
+/// mysqld below mysqlctld, as a sidecar: it starts before vttablet and ends after it.
+fn mysqld(of: &Source<'_>, index: u32) -> Container {
+    let template = &of.pool.spec.template;
+    let images = &of.wanted.spec.images;
+    let uid = uid(&of.key(), index);
+    let args = vec![
+        "--config-file-not-found-handling=ignore".to_owned(),
+        "--log-format=json".to_owned(),
+        format!("--tablet-uid={uid}"),
+        format!("--mysql-port={MYSQL_PORT}"),
+        format!("--mysql-socket={SOCKETS}/mysql.sock"),
+        format!("--socket-file={SOCKETS}/mysqlctl.sock"),
+        "--db-dba-user=vt_dba".to_owned(),
+        format!("--db-credentials-file={USERS}/{CREDENTIALS}"),
+        format!("--init-db-sql-file={USERS}/{INIT}"),
+        format!("--wait-time={STARTUP_SECONDS}s"),
+        // Its pages are for nobody.
+        "--bind-address=127.0.0.1".to_owned(),
+    ];
+    // mysqlctld's socket is there once mysqld is initialized and runs; one of an earlier start says nothing by itself.
+    let is_up = format!(
+        "test -S {SOCKETS}/mysqlctl.sock && mysqladmin --no-defaults --socket={SOCKETS}/mysql.sock --user=nobody ping"
+    );
+    let asks = |period_seconds: i32, failures: i32| Probe {
+        exec: Some(ExecAction {
+            command: Some(vec!["sh".to_owned(), "-c".to_owned(), is_up.clone()]),
+        }),
+        period_seconds: Some(period_seconds),
+        failure_threshold: Some(failures),
+        timeout_seconds: Some(5),
+        ..Probe::default()
+    };
+    Container {
+        command: Some(vec![format!("{PROGRAMS}/mysqlctld")]),
+        args: Some(args),
+        env: Some(environment([
+            ("VTROOT", "/vt"),
+            ("VTDATAROOT", DATA),
+            ("VT_MYSQL_ROOT", "/usr"),
+            ("EXTRA_MY_CNF", &format!("{CONFIGURATION}/extra.cnf")),
+            // Fewer arenas: a third less memory.
+            ("MALLOC_ARENA_MAX", "2"),
+            ("HOME", "/tmp"),
+        ])),
+        ports: Some(vec![workload::port("mysql", MYSQL_PORT)]),
+        resources: Some(workload::requirements(&template.mysqld)),
+        restart_policy: Some("Always".to_owned()),
+        startup_probe: Some(asks(1, STARTUP_SECONDS)),
+        liveness_probe: Some(asks(10, 6)),
+        volume_mounts: Some(vec![
+            workload::mount("data", DATA),
+            workload::mount("sockets", SOCKETS),
+            workload::mount("tmp", "/tmp"),
+            workload::read_only("programs", PROGRAMS),
+            workload::read_only("users", USERS),
+            workload::read_only("my-cnf", CONFIGURATION),
+        ]),
+        ..workload::confined("mysqld", &images.mysqld, images.pull_policy.name())
+    }
+}
+
+fn vttablet(of: &Source<'_>, index: u32, mounts: Vec<VolumeMount>) -> Container {
+    let (wanted, pool) = (of.wanted, &of.pool.spec);
+    let (uid, kind) = (uid(&of.key(), index), pool.kind.vitess_name());
+    let own = vec![
+        "--service-map=grpc-queryservice,grpc-tabletmanager,grpc-updatestream".to_owned(),
+        format!("--tablet-path={}-{uid:010}", pool.cell),
+        format!("--tablet-hostname={}", wanted.names.tablet_host(uid)),
+        format!("--init-keyspace={}", pool.keyspace),
+        format!("--init-shard={}", pool.key_range),
+        format!("--init-tablet-type={kind}"),
+        format!("--init-db-name-override={}", of.shard.spec.database_name),
+        format!("--mysqlctl-socket={SOCKETS}/mysqlctl.sock"),
+        format!("--db-socket={SOCKETS}/mysql.sock"),
+        format!("--db-credentials-file={USERS}/{CREDENTIALS}"),
+        // Between tablets as well: replicas log in to their primary with a password.
+        "--db-ssl-mode=required".to_owned(),
+        "--health-check-interval=5s".to_owned(),
+        "--heartbeat-on-demand-duration=5s".to_owned(),
+        "--enable-replication-reporter".to_owned(),
+        "--shutdown-grace-period=3s".to_owned(),
+    ];
+    let args = [
+        flags::common(),
+        flags::topology(wanted),
+        flags::serves_grpc(),
+        flags::manages_tablets(),
+        flags::asks_tablets(),
+        own,
+    ];
+    let policy = wanted.spec.images.pull_policy.name();
+    Container {
+        command: Some(vec!["/vt/bin/vttablet".to_owned()]),
+        args: Some(args.concat()),
+        env: Some(environment([
+            ("VTROOT", "/vt"),
+            ("VTDATAROOT", DATA),
+            ("HOME", "/tmp"),
+        ])),
+        ports: Some(vec![
+            workload::port("web", WEB_PORT),
+            workload::port("grpc", GRPC_PORT),
+        ]),
+        resources: Some(workload::requirements(&pool.template.vttablet)),
+        startup_probe: Some(workload::probe("/debug/liveness", "web", 1, 300)),
+        liveness_probe: Some(workload::probe("/debug/liveness", "web", 10, 6)),
+        // Healthy is what serves: a tablet of a shard without a primary is not ready.
+        readiness_probe: Some(workload::probe("/healthz", "web", 2, 3)),
+        volume_mounts: Some(mounts),
+        ..workload::confined("vttablet", &wanted.vitess_image(), policy)
+    }
+}
+
+/// Lines that follow from memory, and then the user's, which count more.
+fn configuration(of: &Source<'_>) -> String {
+    let template = &of.pool.spec.template;
+    let mut lines = Vec::new();
+    if let Some(mebibytes) = buffer_pool_mebibytes(&template.mysqld) {
+        lines.push(format!("innodb_buffer_pool_size = {mebibytes}M"));
+    }
+    lines.extend(template.mysqld_config.clone());
+    format!("{}\n", lines.join("\n"))
+}
+
+/// Half of what MySQL may use, a quarter where that is little: the rest of it takes half a GiB by itself.
+fn buffer_pool_mebibytes(resources: &Resources) -> Option<u64> {
+    let limits = resources.limits.as_ref().or(resources.requests.as_ref())?;
+    let mebibytes = bytes::parse(limits.memory.as_deref()?)? >> 20;
+    let share = if mebibytes < 4096 { 4 } else { 2 };
+    Some((mebibytes / share).max(32))
+}
+
+/// An annotation as a file.
+fn annotation(volume: &str, key: &str, file: &str) -> Volume {
+    Volume {
+        name: volume.to_owned(),
+        downward_api: Some(DownwardAPIVolumeSource {
+            items: Some(vec![DownwardAPIVolumeFile {
+                path: file.to_owned(),
+                field_ref: Some(ObjectFieldSelector {
+                    field_path: format!("metadata.annotations['{key}']"),
+                    api_version: None,
+                }),
+                ..DownwardAPIVolumeFile::default()
+            }]),
+            default_mode: Some(0o440),
+        }),
+        ..Volume::default()
+    }
+}
+
+fn environment<const N: usize>(all: [(&str, &str); N]) -> Vec<EnvVar> {
+    let all: BTreeMap<&str, &str> = all.into();
+    all.into_iter()
+        .map(|(name, value)| EnvVar {
+            name: name.to_owned(),
+            value: Some(value.to_owned()),
+            value_from: None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use foreshard_api::v1alpha1::compute::Amounts;
+
+    use super::*;
+
+    #[test]
+    fn the_buffer_pool_follows_from_memory() {
+        let of = |memory: &str| {
+            buffer_pool_mebibytes(&Resources {
+                limits: Some(Amounts {
+                    cpu: None,
+                    memory: Some(memory.to_owned()),
+                }),
+                requests: None,
+            })
+        };
+        assert_eq!(of("1Gi"), Some(256));
+        assert_eq!(of("8Gi"), Some(4096));
+        assert_eq!(of("64Mi"), Some(32));
+        assert_eq!(buffer_pool_mebibytes(&Resources::default()), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! What is told of a pool of tablets.
+
+use foreshard_api::condition::{self, Finding, kind};
+use foreshard_api::v1alpha1::{TabletPool, TabletPoolStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::cluster::names::Labels;
+use crate::tablet_pool::plan::{Plan, Seen};
+
+/// What a status is told from.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) seen: Seen,
+    pub(crate) plan: Plan,
+    pub(crate) selector: Labels,
+    /// What containers of a tablet that is not ready say: image, volume, crash.
+    pub(crate) trouble: Option<String>,
+    /// Pods that would be made otherwise now.
+    pub(crate) outdated: usize,
+    /// Why nothing was planned.
+    pub(crate) waits: Option<Finding>,
+}
+
+/// The status after a pass; `trouble` is why something could not be carried out.
+pub(crate) fn status(
+    pool: &TabletPool,
+    told: &Told,
+    trouble: Option<&Finding>,
+    now: &Time,
+) -> TabletPoolStatus {
+    let old = pool.status.clone().unwrap_or_default();
+    let generation = pool.metadata.generation.unwrap_or(0);
+    if told.waits.is_some() && told.selector.is_empty() {
+        let findings: Vec<_> = told.waits.iter().chain(trouble).cloned().collect();
+        return TabletPoolStatus {
+            observed_generation: Some(generation),
+            conditions: condition::merge(&old.conditions, &findings, generation, now),
+            ..old
+        };
+    }
+    let ready = told.seen.pods.values().filter(|it| it.is_ready && !it.ends);
+    let ready = ready.count();
+    let selector: Vec<_> = told
+        .selector
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    let progressing = trouble.or(told.waits.as_ref()).cloned();
+    let findings = [
+        ready_finding(pool, told, ready),
+        stalled(told),
+        progressing.unwrap_or_else(|| progress(told)),
+    ];
+    let count = |number: usize| i32::try_from(number).ok();
+    TabletPoolStatus {
+        observed_generation: Some(generation),
+        shard: Some(pool.spec.key_range.to_string()),
+        replicas: count(told.seen.pods.len()),
+        ready_replicas: count(ready),
+        selector: Some(selector.join(",")),
+        lead_time_seconds: old.lead_time_seconds,
+        conditions: condition::merge(&old.conditions, &findings, generation, now),
+    }
+}
+
+fn ready_finding(pool: &TabletPool, told: &Told, ready: usize) -> Finding {
+    let wanted = usize::try_from(pool.spec.replicas.unwrap_or(0)).unwrap_or(0);
+    if ready >= wanted {
+        return Finding::yes(kind::READY, "AllServe", "All tablets serve.");
+    }
+    let mut said = format!("{ready} of {wanted} tablets serve.");
+    if let Some(trouble) = &told.trouble {
+        said = format!("{said} {trouble}");
+    }
+    Finding::no(kind::READY, "TabletsNotReady", said)
+}
+
+fn stalled(told: &Told) -> Finding {
+    match &told.plan.held {
+        Some(held) => Finding::yes(kind::STALLED, held.reason, held.message.clone()),
+        None => Finding::no(
+            kind::STALLED,
+            "NotStalled",
+            "Nothing has to be done by hand.",
+        ),
+    }
+}
+
+fn progress(told: &Told) -> Finding {
+    let plan = &told.plan;
+    if !plan.claims.is_empty() || !plan.pods.is_empty() || !plan.over.is_empty() {
+        let said = "Tablets are being made.";
+        return Finding::yes(kind::PROGRESSING, "MakingTablets", said);
+    }
+    match told.outdated {
+        0 => {
+            let said = "Everything is as it is wanted.";
+            Finding::no(kind::PROGRESSING, "AsWanted", said)
+        }
+        outdated => {
+            let said = format!(
+                "{outdated} tablets would be made otherwise now. They are left as they are; delete their pods, the \
+                 primary's last, and they come back as the spec says."
+            );
+            Finding::no(kind::PROGRESSING, "PendingRollout", said)
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Keeps the tablets of one pool.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use foreshard_api::condition::{Finding, is_true, kind};
+use foreshard_api::time;
+use foreshard_api::v1alpha1::{KeyspaceShard, TabletPool};
+use foreshard_controller::call::{in_time, unix_now};
+use foreshard_controller::error::refusal;
+use foreshard_controller::index::Key;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::ResourceExt as _;
+use kube::api::Api;
+use kube::runtime::events::EventType;
+
+use crate::apply::{ApplyError, trouble};
+use crate::cluster::identity::uid;
+use crate::cluster::wanted::Wanted;
+use crate::shared::Shared;
+use crate::tablet_pool::build::{self, Source, TEMPLATE};
+use crate::tablet_pool::plan::{Plan, PodSeen, Seen, ends, plan};
+use crate::tablet_pool::status::{self, Told};
+use crate::worker::{Pass, Passed};
+
+/// Numbers of tablets that a pool may ever have.
+const INDEXES: u32 = 64;
+
+/// One pool's worker.
+pub(crate) struct Worker {
+    key: Key,
+    shared: Arc<Shared>,
+}
+
+/// Pods and volumes of a pool by number.
+#[derive(Default)]
+struct Objects {
+    pods: BTreeMap<u32, Arc<Pod>>,
+    claims: BTreeMap<u32, Arc<PersistentVolumeClaim>>,
+}
+
+impl Worker {
+    pub(crate) fn new(key: Key, shared: Arc<Shared>) -> Self {
+        Self { key, shared }
+    }
+}
+
+impl Pass for Worker {
+    async fn pass(&mut self) -> Passed {
+        let shared = &self.shared;
+        let Some(pool) = shared.tablet_pools.get(&self.key.0, &self.key.1) else {
+            return Passed::AsWanted;
+        };
+        let cluster = shared.clusters.get(&self.key.0, &pool.spec.vitess_name);
+        let is_paused = cluster.as_deref().is_some_and(|it| !shared.may_change(it));
+        if !shared.may_change(&*pool) || is_paused {
+            return Passed::AsWanted;
+        }
+        let mut told = Told::default();
+        let wanted = cluster.as_deref().map(Wanted::parse);
+        let shard = shard(shared, &pool);
+        let done = match (&wanted, &shard) {
+            (Some(Ok(wanted)), Some(shard)) => {
+                let pool = &pool;
+                reconcile(
+                    shared,
+                    &Source {
+                        wanted,
+                        shard,
+                        pool,
+                    },
+                    &mut told,
+                )
+                .await
+            }
+            _ => {
+                let said = "Its Vitess or its KeyspaceShard is not there, or cannot be built: nothing is changed.";
+                told.waits = Some(Finding::no(kind::PROGRESSING, "ClusterMissing", said));
+                Ok(())
+            }
+        };
+        if let Err(trouble) = &done {
+            let (namespace, name) = (&self.key.0, &self.key.1);
+            tracing::warn!(
+                namespace,
+                pool = name,
+                trouble = trouble.message,
+                "pass failed"
+            );
+        }
+        let now = time::from_unix(unix_now());
+        let new = status::status(&pool, &told, done.as_ref().err(), &now);
+        let old = pool.status.clone().unwrap_or_default();
+        let (before, after) = (&old.conditions, &new.conditions);
+        let kinds = [kind::READY, kind::STALLED];
+        shared.tell_changes(&*pool, &kinds, before, after).await;
+        let written = old == new || shared.writers.tablet_pool.status(&*pool, &new).await;
+        if !written || done.is_err() {
+            Passed::Failed
+        } else if is_true(&new.conditions, kind::READY) && told.plan.held.is_none() {
+            Passed::AsWanted
+        } else {
+            Passed::Waits
+        }
+    }
+}
+
+/// The shard that a pool is of.
+fn shard(shared: &Shared, pool: &TabletPool) -> Option<Arc<KeyspaceShard>> {
+    let namespace = pool.namespace().unwrap_or_default();
+    let names = crate::cluster::names::ClusterNames::new(&namespace, &pool.spec.vitess_name);
+    let name = names.shard(&pool.spec.keyspace, &pool.spec.key_range);
+    shared.shards.get(&namespace, &name)
+}
+
+async fn reconcile(shared: &Shared, of: &Source<'_>, told: &mut Told) -> Result<(), Finding> {
+    told.selector = of.wanted.names.pool_selector(&of.key());
+    let objects = Objects::watched(shared, of);
+    told.seen = objects.seen(of);
+    told.trouble = objects.trouble();
+    let Some(replicas) = of.pool.spec.replicas.and_then(|it| u32::try_from(it).ok()) else {
+        let said = "Nobody has said how many tablets there are to be: set spec.replicas.";
+        told.waits = Some(Finding::yes(kind::PROGRESSING, "ReplicasNotSet", said));
+        return Ok(());
+    };
+    if let Some(taken) = taken(shared, of, replicas, &objects) {
+        told.waits = Some(taken);
+        return Ok(());
+    }
+    told.plan = plan(replicas, &told.seen);
+    if !told.plan.claims.is_empty() && has_data_now(shared, of.shard).await? {
+        told.seen.has_data = true;
+        told.plan = plan(replicas, &told.seen);
+    }
+    let pods = objects.pods.iter().filter(|(index, _)| **index < replicas);
+    let outdated = pods.filter(|(index, pod)| {
+        let wanted = build::pod(of, **index);
+        pod.annotations().get(TEMPLATE) != wanted.annotations().get(TEMPLATE)
+    });
+    told.outdated = outdated.count();
+    let todo = told.plan.clone();
+    carry_out(shared, of, &objects, &todo)
+        .await
+        .map_err(|error| trouble(&error))
+}
+
+/// Whether the shard has data, by the API server's own word: no watch is believed before an empty volume is made.
+async fn has_data_now(shared: &Shared, shard: &KeyspaceShard) -> Result<bool, Finding> {
+    let namespace = shard.namespace().unwrap_or_default();
+    let api: Api<KeyspaceShard> = Api::namespaced(shared.client.clone(), &namespace);
+    let asked = in_time(api.get(&shard.name_any())).await;
+    let fresh = asked.map_err(|error| {
+        let (reason, said) = refusal(&error);
+        let said = format!("KeyspaceShard {} cannot be read: {said}", shard.name_any());
+        Finding::no(kind::PROGRESSING, reason, said)
+    })?;
+    Ok(has_data(&fresh))
+}
+
+fn has_data(shard: &KeyspaceShard) -> bool {
+    shard
+        .status
+        .as_ref()
+        .is_some_and(|it| it.initialized == Some(true))
+}
+
+/// Whether another tablet has the number of one of these: two would be one to Vitess.
+fn taken(shared: &Shared, of: &Source<'_>, replicas: u32, objects: &Objects) -> Option<Finding> {
+    let namespace = &of.wanted.names.namespace;
+    let index = (0..replicas).find(|index| {
+        let (name, labels) = (of.name(*index), of.labels(*index));
+        let is_ours = |live: &BTreeMap<String, String>| {
+            labels
+                .iter()
+                .all(|(key, value)| live.get(key).is_none_or(|it| it == value))
+        };
+        let pod = shared.pods.get(namespace, &name);
+        let claim = shared.claims.get(namespace, &name);
+        pod.is_some_and(|it| !is_ours(it.labels())) || claim.is_some_and(|it| !is_ours(it.labels()))
+    })?;
+    let others = shared.tablet_pools.in_namespace(namespace);
+    let number = uid(&of.key(), index);
+    let other = others.iter().find(|it| {
+        let key = build::key(it);
+        key != of.key() && (0..INDEXES).any(|index| uid(&key, index) == number)
+    });
+    let other = other.map_or_else(|| "another pool".to_owned(), |it| it.name_any());
+    // What is there already goes on.
+    let there = objects.pods.len();
+    let said = format!(
+        "Tablet {index} would have the number {number}, which a tablet of {other} has: give the pool another name. \
+         {there} pods are left as they are."
+    );
+    Some(Finding::no(kind::PROGRESSING, "IdentityCollision", said))
+}
+
+async fn carry_out(
+    shared: &Shared,
+    of: &Source<'_>,
+    objects: &Objects,
+    todo: &Plan,
+) -> Result<(), ApplyError> {
+    let writer = &shared.writers.tablet_pool;
+    for index in &todo.claims {
+        writer.apply(&build::claim(of, *index), None).await?;
+    }
+    // Labels are put back, and a volume grows with its spec; nothing else of it changes.
+    for (index, live) in &objects.claims {
+        if !ends(live) {
+            writer
+                .apply(&build::claim(of, *index), Some(&**live))
+                .await?;
+        }
+    }
+    for index in &todo.pods {
+        writer.apply(&build::pod(of, *index), None).await?;
+    }
+    for (index, live) in &objects.pods {
+        writer.label(&**live, &of.labels(*index)).await?;
+    }
+    for index in &todo.over {
+        if let Some(live) = objects.pods.get(index) {
+            writer.delete(&**live).await?;
+            let said = format!("Pod {} ran to its end and is made anew.", live.name_any());
+            shared
+                .tell(of.pool, EventType::Warning, "PodOver", said)
+                .await;
+        }
+    }
+    Ok(())
+}
+
+impl Objects {
+    fn watched(shared: &Shared, of: &Source<'_>) -> Self {
+        let namespace = &of.wanted.names.namespace;
+        let mut all = Self::default();
+        for index in 0..INDEXES {
+            let name = of.name(index);
+            if let Some(pod) = shared.pods.get(namespace, &name) {
+                all.pods.insert(index, pod);
+            }
+            if let Some(claim) = shared.claims.get(namespace, &name) {
+                all.claims.insert(index, claim);
+            }
+        }
+        all
+    }
+
+    fn seen(&self, of: &Source<'_>) -> Seen {
+        let pods = self.pods.iter();
+        let claims = self.claims.iter();
+        Seen {
+            pods: pods
+                .map(|(index, pod)| (*index, PodSeen::read(pod)))
+                .collect(),
+            claims: claims.map(|(index, claim)| (*index, ends(claim))).collect(),
+            has_data: has_data(of.shard),
+        }
+    }
+
+    /// What the first tablet that is not ready says of itself.
+    fn trouble(&self) -> Option<String> {
+        let mut not_ready = self.pods.values().filter(|it| !PodSeen::read(it).is_ready);
+        not_ready.find_map(|pod| {
+            let said = waits(pod)?;
+            Some(format!("Pod {}: {said}.", pod.name_any()))
+        })
+    }
+}
+
+/// Why a pod does not come up, when it does not by itself.
+fn waits(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref()?;
+    let conditions = status.conditions.iter().flatten();
+    let unschedulable = conditions
+        .filter(|it| it.type_ == "PodScheduled" && it.status == "False")
+        .find_map(|it| it.message.clone());
+    if unschedulable.is_some() {
+        return unschedulable;
+    }
+    let init = status.init_container_statuses.iter().flatten();
+    let mut containers = init.chain(status.container_statuses.iter().flatten());
+    containers.find_map(|it| {
+        let waiting = it.state.as_ref()?.waiting.as_ref()?;
+        let reason = waiting.reason.as_deref()?;
+        // These pass by themselves.
+        if matches!(reason, "ContainerCreating" | "PodInitializing") {
+            return None;
+        }
+        let message = waiting.message.as_deref().unwrap_or("no message");
+        Some(format!("container {} waits: {reason}: {message}", it.name))
+    })
+}
