@@ -66,6 +66,28 @@ impl Image {
         self
     }
 
+    /// Takes a whole folder of this machine along, with its links, at a path without a leading slash.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn tree(mut self, from: &Path, path: &str) -> io::Result<Self> {
+        let mut entries: Vec<_> = std::fs::read_dir(from)?.collect::<io::Result<_>>()?;
+        // The same content gives the same bytes.
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            let (from, kind) = (entry.path(), entry.file_type()?);
+            let path = format!("{path}/{}", entry.file_name().to_string_lossy());
+            self = if kind.is_dir() {
+                self.folder(&path, 0o755).tree(&from, &path)?
+            } else if kind.is_symlink() {
+                self.link(path, std::fs::read_link(&from)?.to_string_lossy())
+            } else {
+                self.program(from, path)
+            };
+        }
+        Ok(self)
+    }
+
     /// A text file.
     #[must_use]
     pub fn text(mut self, path: impl Into<String>, text: impl Into<String>) -> Self {
@@ -339,13 +361,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("web");
         std::fs::write(&program, b"#!/bin/sh\n").unwrap();
+        let tree = folder.path().join("tree");
+        std::fs::create_dir_all(tree.join("below")).unwrap();
+        std::fs::write(tree.join("below/file"), b"x").unwrap();
+        std::os::unix::fs::symlink("below/file", tree.join("file")).unwrap();
         let image = Image::new("docker.io/local/web:1")
             .entrypoint(["/usr/bin/web"])
             .user(1000)
             .program(&program, "usr/bin/web")
             .folder("tmp", 0o1777)
             .text("etc/passwd", "root:x:0:0::/:\n")
-            .link("bin", "usr/bin");
+            .link("bin", "usr/bin")
+            .tree(&tree, "opt")
+            .unwrap();
         let (one, two) = (folder.path().join("one.tar"), folder.path().join("two.tar"));
         image.write(&one).unwrap();
         image.write(&two).unwrap();
@@ -395,7 +423,11 @@ mod tests {
                 "tmp",
                 "etc",
                 "etc/passwd",
-                "bin"
+                "bin",
+                "opt",
+                "opt/below",
+                "opt/below/file",
+                "opt/file"
             ]
         );
     }

@@ -74,6 +74,16 @@ const CASES: &[Case] = &[
         needs_root: true,
         needs_image: false,
     },
+    Case {
+        group: Group {
+            what: "a cluster of Vitess on a node",
+            beds: &["node"],
+            test: "vitess_node",
+        },
+        smoke: true,
+        needs_root: true,
+        needs_image: false,
+    },
     // Too long for the short part: by itself it builds an image as well.
     Case {
         group: Group {
