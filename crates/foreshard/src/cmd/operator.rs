@@ -142,7 +142,7 @@ fn some_span(text: &str) -> Result<i64, String> {
 enum Controller {
     /// ScalingPolicy, PolicyModule, PrometheusSource.
     Scaling,
-    /// TopoServer.
+    /// Vitess and what is made of it, TopoServer.
     Cluster,
 }
 
