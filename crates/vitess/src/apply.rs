@@ -167,16 +167,6 @@ impl Writer {
         written.is_ok()
     }
 
-    /// Whether the field `spec.replicas` of an object is ours.
-    pub(crate) fn owns_replicas<K: Owned>(&self, live: &K) -> bool {
-        live.managed_fields().iter().any(|entry| {
-            let fields = entry.fields_v1.as_ref();
-            entry.manager.as_deref() == Some(self.manager)
-                && entry.subresource.is_none()
-                && fields.is_some_and(|it| it.0.pointer("/f:spec/f:replicas").is_some())
-        })
-    }
-
     /// Has the object bear these labels, and leaves the rest of it alone.
     pub(crate) async fn label<K: Owned>(
         &self,

@@ -6,6 +6,9 @@ use serde_json::json;
 
 use crate::apply::{ApplyError, Owned, Writer};
 
+/// On a pool: whether its replicas are named by the spec.
+const NAMED: &str = "foreshard.dev/replicas-named";
+
 /// An object with replicas.
 pub(crate) trait Pool: Owned {
     fn replicas(&self) -> Option<i32>;
@@ -53,7 +56,7 @@ pub(crate) async fn put<K: Pool>(
 ) -> Result<(), ApplyError> {
     let there = live.and_then(K::replicas);
     if let (Some(live), Some(there), None) = (live, there, asked.named)
-        && writer.owns_replicas(live)
+        && live.annotations().get(NAMED).is_some_and(|it| it == "true")
     {
         tracing::info!(
             pool = live.name_any(),
@@ -63,6 +66,8 @@ pub(crate) async fn put<K: Pool>(
         initial.apply_part(live, json!({"replicas": there})).await?;
     }
     wanted.set_replicas(asked.named);
+    let is_named = asked.named.is_some().to_string();
+    wanted.annotations_mut().insert(NAMED.to_owned(), is_named);
     writer.apply(&wanted, live).await?;
     if asked.named.is_none() && there.is_none() {
         let first = json!({"replicas": asked.first});

@@ -96,8 +96,12 @@ impl Pass for Worker {
             );
         }
         let new = status::status(&old, &wanted, &told, done.as_ref().err(), &now);
+        if !self.write(&object, &old, &new).await {
+            return Passed::Failed;
+        }
+        // After it is known: who is killed in between says nothing twice.
         self.tell_changes(&object, &old, &new).await;
-        if !self.write(&object, &old, &new).await || done.is_err() {
+        if done.is_err() {
             return Passed::Failed;
         }
         // Only what is written is relied on.

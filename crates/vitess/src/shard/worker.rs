@@ -55,8 +55,10 @@ impl Pass for Worker {
         let now = time::from_unix(unix_now());
         let old = shard.status.clone().unwrap_or_default();
         let new = status::status(&names, &shard, &told, done.as_ref().err(), &now);
-        tell_changes(shared, &shard, &old, &new).await;
         let written = old == new || shared.writers.shard.status(&*shard, &new).await;
+        if written {
+            tell_changes(shared, &shard, &old, &new).await;
+        }
         if !written || done.is_err() {
             return Passed::Failed;
         }

@@ -93,8 +93,10 @@ impl Pass for Worker {
         let old = pool.status.clone().unwrap_or_default();
         let (before, after) = (&old.conditions, &new.conditions);
         let kinds = [kind::READY, kind::STALLED];
-        shared.tell_changes(&*pool, &kinds, before, after).await;
         let written = old == new || shared.writers.tablet_pool.status(&*pool, &new).await;
+        if written {
+            shared.tell_changes(&*pool, &kinds, before, after).await;
+        }
         if !written || done.is_err() {
             Passed::Failed
         } else if is_true(&new.conditions, kind::READY) && told.plan.held.is_none() {

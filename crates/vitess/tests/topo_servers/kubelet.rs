@@ -83,7 +83,8 @@ impl Node {
             .iter()
             .map(|it| (text(&it["metadata"]["name"]), text(&it["metadata"]["uid"])))
             .collect();
-        let pods = self.list("pods");
+        let mut pods = self.list("pods");
+        pods.retain(|it| it["metadata"]["labels"]["app.kubernetes.io/component"] == "etcd");
         let there: BTreeSet<String> = pods.iter().map(|it| text(&it["metadata"]["uid"])).collect();
         let volumes: BTreeSet<&String> = claims.values().collect();
         // A pod that is gone ends, and so does one whose disk is gone, with its data.

@@ -1,4 +1,5 @@
-//! The controller of etcd clusters on a real API server, with real etcd processes as the members.
+//! The controllers of clusters on a real API server: of etcd clusters, with real etcd processes as the members, and of
+//! whole Vitesses, with a stand-in for vtctld and vtgate.
 //!
 //! There is no node: [`kubelet::Kubelet`] stands in for one and starts what the pods say. Left out, and says so, where
 //! the parts are not built: `cargo xtask testbed build control-plane`.
@@ -14,3 +15,5 @@ mod members;
 mod space;
 mod stage;
 mod trouble;
+mod vitesses;
+mod world;

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use foreshard_testbed::{ControlPlane, Namespace, or_left_out, parts};
-use foreshard_vitess::names::{Addresses, Dns, MEMBERS_MAX, Names};
+use foreshard_vitess::cluster::names::ClusterNames;
+use foreshard_vitess::cluster::reach::Reach;
+use foreshard_vitess::names::{Addresses, MEMBERS_MAX, Names};
 use foreshard_vitess::{ClusterOperator, Config};
 use http::{HeaderValue, Method, Request, Response};
 use kube::Client;
@@ -85,9 +87,11 @@ fn plane() -> Option<&'static ControlPlane> {
 }
 
 /// Members on ports of this machine.
-struct Loopback {
+pub(crate) struct Loopback {
     peers: Vec<u16>,
     clients: Vec<u16>,
+    /// Where vtctld and the gateways are stood in for.
+    servers: [TcpListener; 2],
 }
 
 impl Loopback {
@@ -104,7 +108,23 @@ impl Loopback {
         Self {
             peers: peers.to_vec(),
             clients: clients.to_vec(),
+            servers: [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap()),
         }
+    }
+
+    /// The listeners of vtctld and the gateways.
+    pub(crate) fn servers(&self) -> [TcpListener; 2] {
+        [0, 1].map(|at| self.servers[at].try_clone().unwrap())
+    }
+}
+
+impl Reach for Loopback {
+    fn vtctld(&self, _: &ClusterNames) -> String {
+        self.servers[0].local_addr().unwrap().to_string()
+    }
+
+    fn gateway(&self, _: &ClusterNames) -> String {
+        self.servers[1].local_addr().unwrap().to_string()
     }
 }
 
@@ -157,7 +177,7 @@ impl Stage {
             watch_namespace: Some(self.namespace.name().to_owned()),
             leader_election: false,
             addresses: Arc::clone(&self.addresses) as _,
-            reach: Arc::new(Dns),
+            reach: Arc::clone(&self.addresses) as _,
             look_every: Duration::from_millis(500),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -216,6 +236,16 @@ impl Stage {
         }
         self.left.store(i64::MAX, Ordering::SeqCst);
         deaths
+    }
+
+    /// Where everything is that is not in a pod here.
+    pub(crate) fn loopback(&self) -> &Loopback {
+        &self.addresses
+    }
+
+    /// The control plane and the namespace.
+    pub(crate) fn place(&self) -> (&'static ControlPlane, String) {
+        (self.plane, self.namespace.name().to_owned())
     }
 
     /// Requests so far that change something.
