@@ -84,7 +84,8 @@ impl Node {
             .map(|it| (text(&it["metadata"]["name"]), text(&it["metadata"]["uid"])))
             .collect();
         let mut pods = self.list("pods");
-        pods.retain(|it| it["metadata"]["labels"]["app.kubernetes.io/component"] == "etcd");
+        // By name: a member without its labels is one as well.
+        pods.retain(|it| text(&it["metadata"]["name"]).contains("-etcd-"));
         let there: BTreeSet<String> = pods.iter().map(|it| text(&it["metadata"]["uid"])).collect();
         let volumes: BTreeSet<&String> = claims.values().collect();
         // A pod that is gone ends, and so does one whose disk is gone, with its data.
