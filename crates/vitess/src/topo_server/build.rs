@@ -84,12 +84,14 @@ fn port(name: &str, port: i32) -> ServicePort {
     }
 }
 
-/// One may go at a time. A lone member may go whenever a node is drained: nothing would keep it.
+/// One may go at a time. A lone member may go whenever a node is drained: nothing would keep it. Said by what stays: of
+/// what may go, Kubernetes knows only for kinds with a `/scale`, and lets nothing go else.
 fn budget(wanted: &Validated) -> PodDisruptionBudget {
+    let stay = i32::try_from(wanted.members).unwrap_or(1) - 1;
     PodDisruptionBudget {
         metadata: owned(wanted, wanted.names.service()),
         spec: Some(PodDisruptionBudgetSpec {
-            max_unavailable: Some(IntOrString::Int(1)),
+            min_available: Some(IntOrString::Int(stay)),
             selector: Some(LabelSelector {
                 match_labels: Some(wanted.names.member_selector()),
                 ..LabelSelector::default()
