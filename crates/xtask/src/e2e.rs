@@ -84,6 +84,17 @@ const CASES: &[Case] = &[
         needs_root: true,
         needs_image: false,
     },
+    // KEDA alone takes eleven minutes of processor time to build.
+    Case {
+        group: Group {
+            what: "the real KEDA",
+            beds: &["control-plane", "prometheus", "keda"],
+            test: "keda",
+        },
+        smoke: false,
+        needs_root: false,
+        needs_image: false,
+    },
     // Too long for the short part: by itself it builds an image as well.
     Case {
         group: Group {
@@ -176,11 +187,13 @@ mod tests {
     fn every_case_has_its_test() {
         for case in CASES {
             let name = case.group.test;
-            let found = ["crates/testbed", "crates/vitess"].iter().any(|folder| {
-                let tests = shell::root().join(folder).join("tests");
-                tests.join(format!("{name}.rs")).is_file()
-                    || tests.join(name).join("main.rs").is_file()
-            });
+            let found = ["crates/testbed", "crates/vitess", "crates/operator"]
+                .iter()
+                .any(|folder| {
+                    let tests = shell::root().join(folder).join("tests");
+                    tests.join(format!("{name}.rs")).is_file()
+                        || tests.join(name).join("main.rs").is_file()
+                });
             assert!(found, "{name}");
         }
     }

@@ -1,62 +1,21 @@
 //! Recommendations for those who act themselves, on the real thing: kube-apiserver's aggregation layer asks us, and
 //! kube-controller-manager's HorizontalPodAutoscaler scales by what we say.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use foreshard_operator::external::{ExternalMetrics, Registration};
 use foreshard_testbed::ControlPlane;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UnixListener, UnixStream};
+use tokio::net::UnixListener;
 
+use crate::aggregation::{network, write_certificates};
 use crate::stage::{GROUP, Stage, condition, eventually, plane};
 
 const API_SERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
 const NAME: &str = "v1beta1.external.metrics.k8s.io";
 const SERVICE: &str = "foreshard-external-metrics";
 const AUTOSCALING: &str = "apis/autoscaling/v2";
-
-/// An authority, and what it has signed for the service: `ca.crt`, `tls.crt`, `tls.key`.
-fn write_certificates(folder: &Path, namespace: &str) {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = params.self_signed(&key).unwrap().pem();
-    let issuer = Issuer::new(params, key);
-    let key = KeyPair::generate().unwrap();
-    let names = vec![format!("{SERVICE}.{namespace}.svc")];
-    let params = CertificateParams::new(names).unwrap();
-    let certificate = params.signed_by(&key, &issuer).unwrap().pem();
-    for (name, text) in [
-        ("ca.crt", authority),
-        ("tls.crt", certificate),
-        ("tls.key", key.serialize_pem()),
-    ] {
-        std::fs::write(folder.join(name), text).unwrap();
-    }
-}
-
-/// The network of the cluster: whatever the API server sends to a service arrives at `address`.
-async fn network(listener: UnixListener, address: SocketAddr) {
-    while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(pass_on(stream, address));
-    }
-}
-
-async fn pass_on(mut from: UnixStream, address: SocketAddr) -> std::io::Result<()> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(from.read_u8().await?);
-    }
-    assert!(head.starts_with(b"CONNECT "), "{head:?}");
-    let mut to = TcpStream::connect(address).await?;
-    from.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
-    tokio::io::copy_bidirectional(&mut from, &mut to).await?;
-    Ok(())
-}
 
 /// A service that leads to addresses which nobody has: the network above does not look at them.
 fn create_service(stage: &Stage) {
@@ -148,7 +107,8 @@ fn a_real_autoscaler_scales_by_what_a_policy_recommends() {
     });
     plane.api().post(API_SERVICES, &foreign).unwrap();
     let folder = TempDir::new().unwrap();
-    write_certificates(folder.path(), stage.name());
+    let name = format!("{SERVICE}.{}.svc", stage.name());
+    write_certificates(folder.path(), &[&name]);
     create_service(&stage);
     operate(&mut stage, plane, folder.path());
     let path = format!("{API_SERVICES}/{NAME}");

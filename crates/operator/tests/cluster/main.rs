@@ -8,6 +8,7 @@
 )]
 
 mod acting;
+mod aggregation;
 mod broken;
 mod definitions;
 mod external;

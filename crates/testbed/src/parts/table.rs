@@ -253,6 +253,34 @@ pub const PARTS: &[Part] = &[
         }),
         disk_bytes: 2 * GIB,
     },
+    Part {
+        name: "keda",
+        version: "v2.21.0",
+        beds: &["keda"],
+        recipe: Recipe::Go(GoModule {
+            packages: &[
+                "github.com/kedacore/keda/v2/cmd/operator",
+                "github.com/kedacore/keda/v2/cmd/adapter",
+            ],
+            renamed: &[("operator", "keda-operator"), ("adapter", "keda-adapter")],
+            files: &[(
+                "github.com/kedacore/keda/v2",
+                &[
+                    "config/crd/bases/keda.sh_clustertriggerauthentications.yaml",
+                    "config/crd/bases/keda.sh_scaledjobs.yaml",
+                    "config/crd/bases/keda.sh_scaledobjects.yaml",
+                    "config/crd/bases/keda.sh_triggerauthentications.yaml",
+                    "config/crd/bases/eventing.keda.sh_cloudeventsources.yaml",
+                    "config/crd/bases/eventing.keda.sh_clustercloudeventsources.yaml",
+                ],
+            )],
+            ..go(
+                include_str!("../../../../tests/testbed/keda/go.mod"),
+                include_str!("../../../../tests/testbed/keda/go.sum"),
+            )
+        }),
+        disk_bytes: 8 * GIB,
+    },
 ];
 
 /// What only a real node needs.
