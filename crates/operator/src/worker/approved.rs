@@ -68,7 +68,10 @@ impl Worker {
     /// Says who has to approve what.
     fn asks(&self, pass: &Pass, seen: &Seen, count: u32) -> Finding {
         let what = format!("{} to {count} replicas waits", seen.wanted);
-        let recorded = self.recorded(pass).map(|it| it.name_any());
+        // The watch has not seen yet what was recorded in this pass.
+        let made = pass.recommendation.clone();
+        let recorded = made.or_else(|| self.recorded(pass));
+        let recorded = recorded.map(|it| it.name_any());
         let message = match (recorded, self.memory.ration.next()) {
             (Some(name), _) => format!(
                 "{what} until somebody approves scalingrecommendation {name}: kubectl foreshard approve {name} -n {}; docs/security.md says how with kubectl alone",
