@@ -112,6 +112,10 @@ pub(super) fn read(
         return Err(foreign());
     }
     match (head.status.as_ref(), head.data) {
+        // A gateway says it in the same form, and it is no verdict on the query.
+        ("error", _) if reply.status >= 500 && !is_prometheus(head.kind.as_deref()) => {
+            Err(foreign())
+        }
         ("error", _) => {
             let text = |text: Option<Cow<'_, str>>| {
                 shortened(text.as_deref().unwrap_or_default(), MESSAGE_CHARS_MAX)
@@ -137,6 +141,14 @@ pub(super) fn read(
         },
         _ => Err(foreign()),
     }
+}
+
+/// Whether Prometheus itself gives errors of this kind with a status of 500 or more.
+fn is_prometheus(kind: Option<&str>) -> bool {
+    matches!(
+        kind,
+        Some("timeout" | "canceled" | "internal" | "execution")
+    )
 }
 
 /// An answer that Prometheus itself would not give.

@@ -219,8 +219,8 @@ fn a_secret_that_cannot_be_read_for_a_while_or_is_rotated_costs_no_history() {
 
 /// Waits until all history was read; what was asked for it.
 fn whole(load: &Load) -> Vec<Range> {
-    // What failed is asked for again after a while that doubles, up to five minutes.
-    within(Duration::from_secs(400), "28 days of history", || {
+    // What failed is asked for again after a while that doubles.
+    within(Duration::from_secs(180), "28 days of history", || {
         let ranges = load.relay.ranges(LOAD);
         let oldest = ranges.iter().map(|range| range.from).min();
         let month = 27 * 86_400 + 86_000;

@@ -460,3 +460,26 @@ async fn an_answer_with_a_warning_is_none() {
     pass(300).await;
     assert_eq!(watch.state(), State::Fresh);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_loses_its_server_for_a_while_costs_no_history() {
+    const LOST: &str = r#"{"status":"error","errorType":"relay","error":"connection refused"}"#;
+    let fake = Fake::new(&[(&[("app", "a")], load)]);
+    fake.judge(|ask| match ask.when {
+        When::Now => Fate::Truth,
+        When::Range { .. } => Fate::Silence,
+    });
+    let collector = fake.collector(|_| {});
+    let watch = collector.watch("sum(x{app=\"a\"})").unwrap();
+    pass(5).await;
+    fake.judge(|_| Fate::Say(502, LOST));
+    pass(20).await;
+    let State::Failing { fault, .. } = watch.state() else {
+        panic!("{:?}", watch.state());
+    };
+    assert_eq!(fault.kind(), FaultKind::Unavailable);
+    fake.judge(|_| Fate::Truth);
+    pass(120).await;
+    let history = watch.seen().history;
+    assert!(history.values.iter().all(|bin| bin.is_finite()));
+}
