@@ -33,6 +33,17 @@ impl Budget {
         }
     }
 
+    /// The same bucket with another limit: whoever changes it again and again gets no more by that.
+    pub(super) fn limit(&mut self, queries_per_minute_max: u32, now: Instant) {
+        // What has run in meanwhile; when there is a token does not matter here.
+        let _ = self.ready(now);
+        let new = Self::new(queries_per_minute_max, now);
+        *self = Self {
+            tokens: self.tokens.min(new.tokens_max),
+            ..new
+        };
+    }
+
     /// Whether there is a token, or when there will be one.
     pub(super) fn ready(&mut self, now: Instant) -> Result<(), Instant> {
         let since = now.saturating_duration_since(self.filled).as_secs_f64();
@@ -84,5 +95,20 @@ mod tests {
             let count = taken.len() as f64;
             assert!(count > least * f64::from(limit), "{limit}: {count}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_that_changes_again_and_again_gives_no_more() {
+        let mut budget = Budget::new(600, Instant::now());
+        let mut taken = 0;
+        for second in 0..60 {
+            while budget.ready(Instant::now()).is_ok() {
+                budget.take();
+                taken += 1;
+            }
+            budget.limit(600 - second % 2, Instant::now());
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert!(taken <= 600, "{taken}");
     }
 }

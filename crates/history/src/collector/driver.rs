@@ -161,7 +161,7 @@ impl Driver {
         let line = self.lines.borrow_and_update().clone();
         if line.queries_per_minute_max != self.limits.queries_per_minute_max {
             self.limits.queries_per_minute_max = line.queries_per_minute_max;
-            self.budget = Budget::new(line.queries_per_minute_max, now);
+            self.budget.limit(line.queries_per_minute_max, now);
         }
         if !Arc::ptr_eq(&line.transport, &self.transport) {
             self.transport = line.transport;

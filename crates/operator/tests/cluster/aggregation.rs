@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
+
+use crate::stage::Stage;
 
 /// An authority, and what it has signed for these names: `ca.crt`, `tls.crt`, `tls.key`.
 pub(crate) fn write_certificates(folder: &Path, names: &[&str]) {
@@ -44,4 +47,21 @@ async fn pass_on(mut from: UnixStream, address: SocketAddr) -> std::io::Result<(
     from.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
     tokio::io::copy_bidirectional(&mut from, &mut to).await?;
     Ok(())
+}
+
+/// A service that leads to addresses which nobody has: the network above does not look at them.
+pub(crate) fn create_service(stage: &Stage, name: &str) {
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+        "spec": {"ports": [{"name": "https", "port": 443}]}
+    });
+    stage.create("api/v1", "services", &service);
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.98.0.1"], "conditions": {"ready": true}}],
+        "ports": [{"name": "https", "port": 443, "protocol": "TCP"}]
+    });
+    stage.create("apis/discovery.k8s.io/v1", "endpointslices", &slice);
 }

@@ -9,30 +9,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 
-use crate::aggregation::{network, write_certificates};
+use crate::aggregation::{create_service, network, write_certificates};
 use crate::stage::{GROUP, Stage, condition, eventually, plane};
 
 const API_SERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
 const NAME: &str = "v1beta1.external.metrics.k8s.io";
 const SERVICE: &str = "foreshard-external-metrics";
 const AUTOSCALING: &str = "apis/autoscaling/v2";
-
-/// A service that leads to addresses which nobody has: the network above does not look at them.
-fn create_service(stage: &Stage) {
-    let service = json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": {"name": SERVICE},
-        "spec": {"ports": [{"name": "https", "port": 443}]}
-    });
-    stage.create("api/v1", "services", &service);
-    let slice = json!({
-        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-        "metadata": {"name": SERVICE, "labels": {"kubernetes.io/service-name": SERVICE}},
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": ["10.98.0.1"], "conditions": {"ready": true}}],
-        "ports": [{"name": "https", "port": 443, "protocol": "TCP"}]
-    });
-    stage.create("apis/discovery.k8s.io/v1", "endpointslices", &slice);
-}
 
 fn autoscaler(name: &str) -> Value {
     let selector = json!({"matchLabels": {"policy": name}});
@@ -109,7 +92,7 @@ fn a_real_autoscaler_scales_by_what_a_policy_recommends() {
     let folder = TempDir::new().unwrap();
     let name = format!("{SERVICE}.{}.svc", stage.name());
     write_certificates(folder.path(), &[&name]);
-    create_service(&stage);
+    create_service(&stage, SERVICE);
     operate(&mut stage, plane, folder.path());
     let path = format!("{API_SERVICES}/{NAME}");
     let note = eventually("it is told that the API is another's", || {

@@ -30,7 +30,7 @@ use foreshard_testbed::{Bed, ControlPlane, Error, PartSpec, or_left_out};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::aggregation::{network, write_certificates};
+use crate::aggregation::{create_service, network, write_certificates};
 use crate::stage::{GROUP, Stage, condition, eventually, plane, within};
 
 const KEDA: &str = "apis/keda.sh/v1alpha1";
@@ -153,19 +153,7 @@ fn operate(stage: &mut Stage, folder: &Path) -> u16 {
 
 /// Where the API server finds KEDA's adapter.
 fn register(stage: &Stage, plane: &ControlPlane) {
-    let service = json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": {"name": SERVICE},
-        "spec": {"ports": [{"name": "https", "port": 443}]}
-    });
-    stage.create("api/v1", "services", &service);
-    let slice = json!({
-        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-        "metadata": {"name": SERVICE, "labels": {"kubernetes.io/service-name": SERVICE}},
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": ["10.98.0.1"], "conditions": {"ready": true}}],
-        "ports": [{"name": "https", "port": 443, "protocol": "TCP"}]
-    });
-    stage.create("apis/discovery.k8s.io/v1", "endpointslices", &slice);
+    create_service(stage, SERVICE);
     let api_service = json!({
         "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": API_SERVICE},
         "spec": {
