@@ -12,7 +12,8 @@ use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 
-use crate::trouble::{Asked, Trouble, chain};
+use crate::trouble::{Asked, Trouble};
+use foreshard_cli::text::chain;
 
 /// Where the cluster is, and who asks.
 #[derive(Clone, Debug, clap::Args)]

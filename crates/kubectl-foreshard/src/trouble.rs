@@ -1,8 +1,7 @@
 //! Why the API server does not give what was asked for, and what to do about it.
 
-use std::error::Error;
-
 use foreshard_api::annotation::KILL_SWITCH;
+use foreshard_cli::text::{chain, short};
 
 /// What was asked for, for messages.
 #[derive(Clone, Copy, Debug)]
@@ -203,35 +202,6 @@ fn fix(asked: Asked<'_>, user: Option<&str>) -> String {
     format!(
         "; an administrator may: kubectl create {kind}{namespace} {role} --clusterrole={role} --user={user}"
     )
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let next_text = next.to_string();
-        // Many errors repeat their cause.
-        if !text.contains(&next_text) {
-            text += &format!(": {next_text}");
-        }
-        cause = next.source();
-    }
-    short(&text)
-}
-
-/// Foreign text, made fit for a terminal.
-pub(crate) fn short(text: &str) -> String {
-    const CHARS_MAX: usize = 600;
-    let plain = text
-        .trim()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c });
-    let mut shortened: String = plain.take(CHARS_MAX).collect();
-    if text.trim().chars().count() > CHARS_MAX {
-        shortened.push('…');
-    }
-    shortened
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
 use super::service::ServiceUrl;
-use crate::trouble::short;
+use foreshard_cli::text::short;
 
 /// The local port in commands that are only printed.
 pub(super) const PRINTED_PORT: u16 = 9090;

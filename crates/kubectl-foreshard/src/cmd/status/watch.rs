@@ -16,7 +16,7 @@ use super::overview::{header, row};
 use crate::clock;
 use crate::cluster::Cluster;
 use crate::print::{Columns, note};
-use crate::trouble::chain;
+use foreshard_cli::text::chain;
 
 /// For how long overrides that were read are believed.
 const OVERRIDES_FRESH: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::bail;
 use serde_json::Value;
 
-use super::trouble::short;
+use foreshard_cli::text::short;
 
 /// What became of it.
 #[derive(Debug)]

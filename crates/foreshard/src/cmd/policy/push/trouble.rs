@@ -3,9 +3,7 @@
 use std::error::Error;
 
 use anyhow::anyhow;
-
-/// Longest foreign text in a message.
-const CHARS_MAX: usize = 400;
+use foreshard_cli::text::{chain, short};
 
 /// How the server is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,30 +82,6 @@ pub(super) fn no_token(error: &kube::Error, account: &str, namespace: &str) -> a
             "the cluster makes no token for service account {account} of namespace {namespace} ({code}): {said}"
         ),
     }
-}
-
-/// An error and its causes in one line, without repetitions.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let next_text = next.to_string();
-        if !text.contains(&next_text) {
-            text += &format!(": {next_text}");
-        }
-        cause = next.source();
-    }
-    short(&text)
-}
-
-/// Foreign text, made fit for a terminal.
-pub(super) fn short(text: &str) -> String {
-    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut shortened: String = plain.take(CHARS_MAX).collect();
-    if text.chars().count() > CHARS_MAX {
-        shortened.push('…');
-    }
-    shortened
 }
 
 #[cfg(test)]
