@@ -9,8 +9,9 @@ const MIB: u64 = 1 << 20;
 /// Where a container sees its own limits (cgroup v2, which Kubernetes 1.35 and newer demand).
 pub(super) const CGROUP: &str = "/sys/fs/cgroup";
 
-/// What this process may grow by meanwhile.
-const KEPT_BYTES: u64 = 64 * MIB;
+/// What is kept for others of this container meanwhile: 64 MiB for this process to grow by, and 384 MiB for a backtest,
+/// which runs in a process of its own and may begin at any time.
+const KEPT_BYTES: u64 = (64 + 384) * MIB;
 
 /// The least that a small component is compiled in: most of it is address space that is never touched.
 pub(super) const LEAST_BYTES: u64 = 256 * MIB;
@@ -49,8 +50,8 @@ mod tests {
         write("memory.stat", "anon 1\ninactive_file 104857600\nfile 3\n");
         assert_eq!(left(folder.path()), None, "no limit");
         write("memory.max", "1073741824\n");
-        // 1024 - (400 - 100) - 64
-        assert_eq!(left(folder.path()), Some(660 * MIB));
+        // 1024 - (400 - 100) - 448
+        assert_eq!(left(folder.path()), Some(276 * MIB));
         write("memory.max", "209715200\n");
         assert_eq!(left(folder.path()), Some(0));
     }
