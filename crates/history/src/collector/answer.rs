@@ -21,6 +21,9 @@ const MESSAGE_CHARS_MAX: usize = 300;
 /// How many series a message names where only one may be.
 const SHOWN_SERIES: usize = 2;
 
+/// What Prometheus 3 warns of when the parameter `limit` cuts an answer (`web/api/v1/api.go`).
+const TRUNCATED: &str = "results truncated due to limit";
+
 /// Of what an answer consists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -111,7 +114,7 @@ pub(super) fn read(
     if matches!(reply.status, 401 | 403 | 429) {
         return Err(foreign());
     }
-    match (head.status.as_ref(), head.data) {
+    match (head.status.as_ref(), &head.data) {
         // A gateway says it in the same form, and it is no verdict on the query.
         ("error", _) if reply.status >= 500 && !is_prometheus(head.kind.as_deref()) => {
             Err(foreign())
@@ -125,7 +128,7 @@ pub(super) fn read(
                 message: text(head.error),
             })
         }
-        ("success", _) if !head.warnings.is_empty() => Err(Fault::Partial {
+        ("success", _) if head.warns(key) => Err(Fault::Partial {
             warning: shortened(&head.warnings.join("; "), MESSAGE_CHARS_MAX),
         }),
         ("success", _) if head.is_partial => Err(Fault::Partial {
@@ -199,6 +202,15 @@ struct Head<'a> {
     /// By which a VictoriaMetrics says the same.
     #[serde(default, rename = "isPartial")]
     is_partial: bool,
+}
+
+impl Head<'_> {
+    /// Whether something may be missing. That a single series was asked for and there are more is no such warning: the
+    /// rows say it, and which they are.
+    fn warns(&self, key: Option<&str>) -> bool {
+        let mut warnings = self.warnings.iter();
+        warnings.any(|warning| key.is_some() || warning != TRUNCATED)
+    }
 }
 
 #[derive(Deserialize)]

@@ -462,6 +462,22 @@ async fn an_answer_with_a_warning_is_none() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_the_limit_cut_is_told_as_too_many_series() {
+    const CUT: &str = r#"{"status":"success","warnings":["results truncated due to limit"],"data":
+        {"resultType":"vector","result":[{"metric":{"pod":"a"},"value":[1700000000,"1"]},
+        {"metric":{"pod":"b"},"value":[1700000000,"1"]}]}}"#;
+    let fake = Fake::new(&[(&[("app", "a")], load)]);
+    fake.judge(|_| Fate::Say(200, CUT));
+    let collector = fake.collector(|_| {});
+    let watch = collector.watch("x").unwrap();
+    pass(60).await;
+    let State::Failing { fault, .. } = watch.state() else {
+        panic!("{:?}", watch.state());
+    };
+    assert_eq!(fault.kind(), FaultKind::TooManySeries, "{fault}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_gateway_that_loses_its_server_for_a_while_costs_no_history() {
     const LOST: &str = r#"{"status":"error","errorType":"relay","error":"connection refused"}"#;
     let fake = Fake::new(&[(&[("app", "a")], load)]);
