@@ -5,6 +5,7 @@ mod bench;
 mod console;
 mod demo;
 mod e2e;
+mod failures;
 mod generate;
 mod image;
 mod lane;

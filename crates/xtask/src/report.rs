@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 
+use crate::failures::Failures;
 use crate::shell;
 
 /// The line of a test that leaves something out begins with this.
@@ -28,6 +29,15 @@ struct Counts {
     passed: u64,
     failed: u64,
     ignored: u64,
+}
+
+/// How a run of test binaries went.
+#[derive(Debug, Default)]
+struct Run {
+    counts: Counts,
+    failures: Failures,
+    /// Whether all of it ran to its end without a failure.
+    succeeded: bool,
 }
 
 impl Report {
@@ -63,17 +73,11 @@ impl Report {
         let begun = self.begin(name);
         let result = self.count(command);
         let ok = match result {
-            Ok((counts, finished)) => {
-                self.passed += counts.passed;
-                self.ignored += counts.ignored;
-                if counts.failed > 0 {
-                    self.failed
-                        .extend((0..counts.failed).map(|i| format!("{name} ({})", i + 1)));
-                } else if !finished {
-                    // It did not compile, or a test brought its process down.
-                    self.failed.push(name.to_owned());
-                }
-                finished
+            Ok(run) => {
+                self.passed += run.counts.passed;
+                self.ignored += run.counts.ignored;
+                self.failed.extend(run.failed(name));
+                run.succeeded
             }
             Err(error) => {
                 eprintln!("error: {error:#}");
@@ -135,7 +139,7 @@ impl Report {
     }
 
     /// Runs the command, shows its output, and adds up its result lines.
-    fn count(&mut self, command: &mut Command) -> anyhow::Result<(Counts, bool)> {
+    fn count(&mut self, command: &mut Command) -> anyhow::Result<Run> {
         let shown = shell::show(command);
         println!("    $ {shown}");
         let mut child = command
@@ -146,11 +150,12 @@ impl Report {
         let Some(stdout) = child.stdout.take() else {
             bail!("`{shown}` has no output to read");
         };
-        let mut counts = Counts::default();
+        let mut run = Run::default();
         for line in BufReader::new(stdout).lines() {
             let line = line.with_context(|| format!("failed to read the output of `{shown}`"))?;
             println!("{line}");
-            counts.add(&line);
+            run.counts.add(&line);
+            run.failures.add(&line);
             // Many tests may lack the same thing.
             if let Some((_, what)) = line.split_once(LEFT_OUT)
                 && !self.left_out.iter().any(|known| known == what)
@@ -161,7 +166,28 @@ impl Report {
         let status = child
             .wait()
             .with_context(|| format!("failed to wait for `{shown}`"))?;
-        Ok((counts, status.success()))
+        run.succeeded = status.success();
+        Ok(run)
+    }
+}
+
+impl Run {
+    /// An entry for each failed test, so that the summary alone says what to look at.
+    fn failed(&self, name: &str) -> Vec<String> {
+        let mut failed: Vec<String> = self
+            .failures
+            .lines()
+            .map(|line| format!("{name}: {line}"))
+            .collect();
+        // Each counts, also one whose output was not understood.
+        for number in failed.len() as u64..self.counts.failed {
+            failed.push(format!("{name} ({})", number + 1));
+        }
+        if failed.is_empty() && !self.succeeded {
+            // It did not compile, or a test brought its process down.
+            failed.push(name.to_owned());
+        }
+        failed
     }
 }
 
@@ -191,6 +217,25 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_failure_has_an_entry() {
+        let failed = |output: &str| {
+            let mut run = Run::default();
+            for line in output.lines() {
+                run.counts.add(line);
+                run.failures.add(line);
+            }
+            run.failed("lane")
+        };
+        let block = "---- a::b stdout ----\nthread 'a::b' panicked at x.rs:1:2:\nno\n";
+        let result = "test result: FAILED. 1 passed; 2 failed; 0 ignored\n";
+        assert_eq!(
+            failed(&format!("{block}{result}")),
+            ["lane: a::b: x.rs:1:2: no", "lane (2)"]
+        );
+        assert_eq!(failed(""), ["lane"]);
+    }
 
     #[test]
     fn result_lines_add_up_and_others_do_not_count() {
