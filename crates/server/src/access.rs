@@ -77,6 +77,23 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Something with one object of the group `foreshard.dev`.
+    pub(crate) fn on(
+        verb: &'static str,
+        resource: &'static str,
+        namespace: &str,
+        name: &str,
+    ) -> Self {
+        Self::OnResource {
+            verb,
+            resource,
+            namespace: Some(namespace.to_owned()),
+            name: Some(name.to_owned()),
+        }
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -14,10 +14,11 @@ use utoipa::ToSchema;
 
 use super::{InNamespace, Named};
 use crate::{
-    access::Identity,
+    access::{Action, Identity},
     audit::Note,
     checking::checked,
     extract::{Component, Item, ScopeName, require_accepted},
+    gate::require,
     hub::Hub,
     policies::{Policy, digest_of},
     problem::{Problem, ProblemDocument},
@@ -124,6 +125,11 @@ pub(crate) async fn put(
 ) -> Result<Response, Problem> {
     let store = &hub.ports.modules;
     let old = store.get(&namespace, &name).await?;
+    if old.is_none() {
+        // As the Kubernetes API does where an update would create: who may only update makes nothing new.
+        let create = Action::on("create", "policymodules", namespace.as_ref(), name.as_ref());
+        require(&hub, &who, &create).await?;
+    }
     let old = old.map(|old| old.digest);
     let replaces = preconditions(&headers, old.as_deref())?;
     store

@@ -250,7 +250,13 @@ async fn every_route_asks_for_the_right_in_the_table() {
     for (method, path, rule) in rules {
         let others = rules.iter().filter(|(_, _, other)| *other != rule);
         let others: Vec<_> = others.map(|(_, _, rule)| ("bob", *rule)).collect();
-        let all = [vec![("ann", rule)], others].concat();
+        // What a new name needs beside has a test of its own.
+        let create = "create policymodules in demo";
+        let all = [
+            vec![("ann", rule), ("ann", create), ("bob", create)],
+            others,
+        ]
+        .concat();
         let hub = guarded(&all, Limits::DEFAULT);
         let request = |token| from(token, request(method, path, Body::empty()));
         let response = app(Arc::clone(&hub)).oneshot(request("ann")).await.unwrap();
@@ -258,6 +264,24 @@ async fn every_route_asks_for_the_right_in_the_table() {
         let response = app(Arc::clone(&hub)).oneshot(request("bob")).await.unwrap();
         assert_eq!(response.status(), StatusCode::FORBIDDEN, "{method} {path}");
     }
+}
+
+#[tokio::test]
+async fn a_module_of_a_new_name_needs_the_right_to_create() {
+    let update = ("ann", "update policymodules in demo");
+    let both = [
+        update,
+        ("bob", "update policymodules in demo"),
+        ("bob", "create policymodules in demo"),
+    ];
+    let hub = guarded(&both, Limits::DEFAULT);
+    let put = |token| from(token, request("PUT", "~/policymodules/mine", "good 1"));
+    let refused = send(&hub, put("ann")).await;
+    assert_eq!(refused.problem().0, 403);
+    let detail = refused.json()["detail"].to_string();
+    assert!(detail.contains("may not create policymodules"), "{detail}");
+    assert_eq!(send(&hub, put("bob")).await.status, StatusCode::CREATED);
+    assert_eq!(send(&hub, put("ann")).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

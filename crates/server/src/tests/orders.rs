@@ -64,6 +64,7 @@ fn cluster() -> Arc<Hub> {
             ("ann", "approve scalingrecommendations in demo"),
             ("ann", "create scalingoverrides in demo"),
             ("ann", "update policymodules in demo"),
+            ("ann", "create policymodules in demo"),
             ("ann", "delete policymodules in demo"),
         ]),
         orders: Some(Arc::new(FakeOrders)),

@@ -101,6 +101,7 @@ async fn one_user_takes_only_so_many_places() {
         let rules = [
             "list scalingpolicies in demo",
             "update policymodules in demo",
+            "create policymodules in demo",
         ];
         rules.map(|rule| (who, rule))
     });

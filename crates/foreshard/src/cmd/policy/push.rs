@@ -24,7 +24,8 @@ How it finds the server:
 
 How it shows who you are:
   The server takes a bearer token that is made for the audience `foreshard`, and asks the cluster whether its user may \
-`update policymodules` in the namespace. Your kubeconfig's own credentials are for the Kubernetes API alone.
+`update policymodules` in the namespace, for a new name also `create`. Your kubeconfig's own credentials are for the \
+Kubernetes API alone.
   --service-account NAME has the cluster make such a token, valid for ten minutes, for a service account of the \
 namespace; you need the right to `create serviceaccounts/token`.
   --token-file FILE, or FORESHARD_TOKEN, is a token that you have already, such as one that a pod mounts, or that of

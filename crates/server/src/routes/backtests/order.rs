@@ -107,7 +107,12 @@ impl BacktestRequest {
         namespace: &Name,
         target: &str,
     ) -> Result<(Load, BacktestSettings), Problem> {
-        gate::require(hub, who, &reading("scalingpolicies", namespace, target)).await?;
+        gate::require(
+            hub,
+            who,
+            &Action::on("get", "scalingpolicies", namespace.as_ref(), target),
+        )
+        .await?;
         let known = hub.namespace(namespace);
         let board = known.and_then(|known| known.board(target));
         let board = board.ok_or_else(|| Problem::not_found("target", target))?;
@@ -170,7 +175,7 @@ impl BacktestRequest {
         gate::require(
             hub,
             who,
-            &reading("policymodules", namespace, name.as_ref()),
+            &Action::on("get", "policymodules", namespace.as_ref(), name.as_ref()),
         )
         .await?;
         let module = hub.ports.modules.get(namespace, &name).await?;
@@ -216,13 +221,4 @@ impl BacktestRequest {
 fn budget_of(target: &Target) -> Option<f64> {
     let budget = target.objective.violation_budget;
     (budget > 0.0 && budget < 1.0).then_some(budget)
-}
-
-fn reading(resource: &'static str, namespace: &Name, name: &str) -> Action {
-    Action::OnResource {
-        verb: "get",
-        resource,
-        namespace: Some(namespace.to_string()),
-        name: Some(name.to_owned()),
-    }
 }
