@@ -40,8 +40,8 @@ export interface Columns {
   at: number[];
   demand: Values;
   capacity: Values;
-  wanted: number[];
-  ready: number[];
+  wanted: Values;
+  ready: Values;
   expected_middle: Values;
   expected_high: Values;
 }

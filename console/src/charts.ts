@@ -159,7 +159,7 @@ function loadData({ columns, forecast, now, span }: Scene): uPlot.AlignedData {
 }
 
 function capacityData({ columns, part }: Scene): uPlot.AlignedData {
-  const asked = columns.wanted.map((count) => count * part.capacity_per_replica);
+  const asked = columns.wanted.map((count) => (count === null ? null : count * part.capacity_per_replica));
   return [columns.at, columns.capacity, asked, columns.demand];
 }
 

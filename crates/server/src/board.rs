@@ -128,13 +128,17 @@ impl Board {
         until: f64,
         step: f64,
     ) -> Vec<Columns> {
+        let history = self.inner().history.clone();
         let inner = self.inner();
         let tracks = inner
             .tracks
             .iter()
             .filter(|(id, _)| part.is_none_or(|part| part == id.as_str()));
         tracks
-            .map(|(id, track)| track.columns(id, since, until, step))
+            .map(|(id, track)| {
+                let past = history.as_ref().map(|it| it.load(id)).unwrap_or_default();
+                track.columns(id, &past, since, until, step)
+            })
             .collect()
     }
 

@@ -157,10 +157,10 @@ pub struct Columns {
     pub demand: Vec<Option<f64>>,
     /// The lowest capacity in it.
     pub capacity: Vec<Option<f64>>,
-    /// The last count asked for in it.
-    pub wanted: Vec<u32>,
-    /// The lowest count ready in it.
-    pub ready: Vec<u32>,
+    /// The last count asked for in it; null before this server watched.
+    pub wanted: Vec<Option<u32>>,
+    /// The lowest count ready in it; null before this server watched.
+    pub ready: Vec<Option<u32>>,
     /// The highest median that had been forecast for it one lead time earlier.
     pub expected_middle: Vec<Option<f64>>,
     /// The highest upper quantile that had been forecast for it one lead time earlier.
