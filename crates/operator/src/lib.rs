@@ -40,7 +40,7 @@ pub mod zone;
 
 pub use metrics::Metrics;
 pub use operator::{Config, LEASE, Operator, Parts, StartError};
-pub use sources::OperatorSource;
+pub use sources::{BasicFile, OperatorSource};
 
 /// Field manager of everything that the scaling controllers write.
 pub const FIELD_MANAGER: &str = "foreshard.dev/scaling";

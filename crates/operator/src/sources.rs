@@ -4,6 +4,7 @@
 //! the administrator configured is shared by the namespaces that may use it, one collector for each, with the matcher
 //! that keeps them apart put into every query.
 
+mod configured;
 mod share;
 
 use std::collections::BTreeMap;
@@ -15,13 +16,13 @@ use foreshard_api::v1alpha1::{
     PrometheusSource, PrometheusSourceSpec, SecretKeyRef, SourceKind, SourceRef,
 };
 use foreshard_history::collector::{
-    Auth, ClientCertificate, Collector, Enforced, Secret, SourceConfig, Tls, Verification, Watch,
+    Auth, ClientCertificate, Collector, Secret, SourceConfig, Tls, Verification, Watch,
 };
 use k8s_openapi::api::core::v1::Secret as SecretObject;
 use kube::api::Api;
 use kube::{Client, ResourceExt as _};
-use serde::Deserialize;
 
+pub use self::configured::{BasicFile, OperatorSource};
 use self::share::{Asking, shares};
 use crate::modules::Trouble;
 use foreshard_controller::call::in_time;
@@ -34,31 +35,6 @@ const PROBE: &str = "vector(1)";
 
 /// The reason of a Secret that the API server could not tell now.
 const UNTOLD: &str = "SecretUnavailable";
-
-/// A source that the administrator configured.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct OperatorSource {
-    /// By which policies name it.
-    pub name: String,
-    /// Its address.
-    pub url: String,
-    /// Namespaces whose policies may use it; `*` stands for all.
-    pub allowed_namespaces: Vec<String>,
-    /// Label that every query is narrowed to the policy's own namespace by, such as `namespace`. Without it, whoever may
-    /// use the source can read all of it.
-    #[serde(default)]
-    pub enforced_namespace_label: Option<String>,
-    /// File with a bearer token.
-    #[serde(default)]
-    pub bearer_token_file: Option<std::path::PathBuf>,
-    /// File with certificates that are trusted, PEM.
-    #[serde(default)]
-    pub ca_file: Option<std::path::PathBuf>,
-    /// Most queries in a minute, for each namespace.
-    #[serde(default)]
-    pub queries_per_minute_max: Option<u32>,
-}
 
 /// A collector and what it was made of.
 #[derive(Clone)]
@@ -270,46 +246,14 @@ impl Sources {
         namespace: &str,
         name: &str,
     ) -> Result<(SourceConfig, Seen), Trouble> {
-        let allowed = |source: &&OperatorSource| {
-            let mut names = source.allowed_namespaces.iter();
-            names.any(|it| it == "*" || it == namespace)
-        };
         // Whether it does not exist or may not be used is the administrator's to tell.
-        let source = self.configured.get(name).filter(allowed).ok_or_else(|| {
+        let source = self.configured.get(name).filter(|it| it.allows(namespace)).ok_or_else(|| {
             let message = format!(
                 "the operator has no source {name} for this namespace: ask its administrator, or make a PrometheusSource"
             );
             trouble("SourceNotFound", message)
         })?;
-        let mut config = SourceConfig::new(&source.url);
-        config.poll_every = self.poll_every;
-        config.enforced = source
-            .enforced_namespace_label
-            .as_ref()
-            .map(|label| Enforced {
-                label: label.clone(),
-                value: namespace.to_owned(),
-            });
-        if let Some(most) = source.queries_per_minute_max {
-            config.limits.queries_per_minute_max = most;
-        }
-        let mut seen = Vec::new();
-        if let Some(file) = &source.bearer_token_file {
-            let token = read(file).await?;
-            seen.push(sha256(token.as_bytes()));
-            config.auth = Auth::Bearer(Secret::new(token.trim()));
-        }
-        if let Some(file) = &source.ca_file {
-            let pem = read(file).await?;
-            seen.push(sha256(pem.as_bytes()));
-            config.tls.authorities_pem = Some(pem);
-        }
-        // What the administrator configured stays as long as the process.
-        let seen = Seen {
-            source: source.url.clone(),
-            credentials: seen.join(" "),
-        };
-        Ok((config, seen))
+        source.config(namespace, self.poll_every).await
     }
 
     /// No section under this lock can panic half way.
@@ -420,12 +364,6 @@ async fn tls(spec: &PrometheusSourceSpec, secrets: &mut Secrets) -> Result<Tls, 
         made.verification = Verification::Skipped;
     }
     Ok(made)
-}
-
-async fn read(file: &std::path::Path) -> Result<String, Trouble> {
-    tokio::fs::read_to_string(file)
-        .await
-        .map_err(|error| trouble("SourceInvalid", format!("{}: {error}", file.display())))
 }
 
 fn trouble(reason: &'static str, message: String) -> Trouble {

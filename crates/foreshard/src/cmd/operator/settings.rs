@@ -26,6 +26,9 @@ pub(super) async fn config(args: &Args) -> anyhow::Result<Config> {
             serde_saphyr::from_str(&text).with_context(|| format!("--config {}", path.display()))?
         }
     };
+    for source in &file.sources {
+        source.check().map_err(anyhow::Error::msg)?;
+    }
     let mut names = BTreeSet::new();
     if let Some(twice) = file.sources.iter().find(|it| !names.insert(&it.name)) {
         anyhow::bail!(
