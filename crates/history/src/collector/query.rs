@@ -1,5 +1,6 @@
 //! A query, read once.
 
+mod counter;
 mod enforce;
 mod group;
 #[cfg(test)]
@@ -28,6 +29,8 @@ pub(super) struct Query {
     text: String,
     /// The ways in which it can be asked for together with others, one for each label that may differ.
     templates: Vec<Template>,
+    /// A counter in it that is read as it is.
+    raw_counter: Option<String>,
 }
 
 impl Query {
@@ -49,18 +52,22 @@ impl Query {
             return Ok(Self {
                 text: expression.to_string(),
                 templates,
+                raw_counter: counter::raw_counter(&expression),
             });
         }
         // One text for all ways to write the same, if printing loses nothing.
+        let raw_counter = expression.as_ref().ok().and_then(counter::raw_counter);
         let faithful = expression.ok().filter(prints_as_it_is);
         Ok(faithful.map_or_else(
             || Self {
                 text: promql.to_owned(),
                 templates: Vec::new(),
+                raw_counter: raw_counter.clone(),
             },
             |expression| Self {
                 text: expression.to_string(),
                 templates: group::templates(&expression, None),
+                raw_counter: raw_counter.clone(),
             },
         ))
     }
@@ -68,6 +75,11 @@ impl Query {
     /// What is sent.
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// A counter in it whose value itself is used, and not how fast it grows.
+    pub(super) fn raw_counter(&self) -> Option<&str> {
+        self.raw_counter.as_deref()
     }
 
     /// The ways to group it.

@@ -28,6 +28,12 @@ impl Watch {
         self.interest.signal.query.text()
     }
 
+    /// A counter in the query whose value itself is used, and not how fast it grows: hardly what somebody wants.
+    #[must_use]
+    pub fn raw_counter(&self) -> Option<&str> {
+        self.interest.signal.query.raw_counter()
+    }
+
     /// All that is known now. It copies up to 75 KiB; ask [`latest`](Self::latest) or [`state`](Self::state) where these
     /// are enough.
     #[must_use]

@@ -118,6 +118,7 @@ impl Worker {
                 self.memory.engine = Some(engine);
                 pass.findings.extend(findings(
                     &outcome,
+                    self.resolved.fresh(&pass.policy),
                     &self.resolved.trouble(&pass.policy, pass.now),
                     self.learning.reads(),
                 ));
@@ -269,6 +270,7 @@ impl Job {
 /// What the decision says of data, forecast and guardrails.
 fn findings(
     outcome: &Outcome,
+    fresh: Finding,
     trouble: &Option<(&'static str, String)>,
     reads: bool,
 ) -> Vec<Finding> {
@@ -281,11 +283,7 @@ fn findings(
         .iter()
         .find(|input| input.quality != Quality::Ok);
     let fresh = match (worst, trouble) {
-        (None, None) => Finding::yes(
-            kind::METRICS_FRESH,
-            "Fresh",
-            "Every signal has a fresh sample.",
-        ),
+        (None, None) => fresh,
         (_, Some((reason, message))) => Finding::no(
             kind::METRICS_FRESH,
             reason,

@@ -174,6 +174,30 @@ impl Resolved {
         held.find(|module| module.digest() == digest).cloned()
     }
 
+    /// What is to be said while every signal has a fresh sample.
+    pub(super) fn fresh(&self, policy: &ValidatedPolicy) -> Finding {
+        let signals = self.signals.iter().zip(&policy.signals);
+        let counter = signals.into_iter().find_map(|(watched, signal)| {
+            let counter = watched.as_ref().ok()?.watch.raw_counter()?;
+            Some((&signal.name, counter.to_owned()))
+        });
+        match counter {
+            None => Finding::yes(
+                kind::METRICS_FRESH,
+                "Fresh",
+                "Every signal has a fresh sample.",
+            ),
+            Some((signal, counter)) => Finding::yes(
+                kind::METRICS_FRESH,
+                "RawCounter",
+                format!(
+                    "Every signal has a fresh sample, but signal {signal} reads the counter {counter} as it is, which \
+                     only ever grows: a load is sum(rate({counter}[5m]))"
+                ),
+            ),
+        }
+    }
+
     /// Why signals give nothing, if so: the first of them.
     pub(super) fn trouble(
         &self,
