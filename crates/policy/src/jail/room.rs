@@ -16,6 +16,9 @@ const KEPT_BYTES: u64 = (64 + 384) * MIB;
 /// The least that a small component is compiled in: most of it is address space that is never touched.
 pub(super) const LEAST_BYTES: u64 = 256 * MIB;
 
+/// What the kernel takes back before it runs into a limit; files in memory (tmpfs) are not among it.
+const CACHED: [&str; 3] = ["inactive_file", "active_file", "slab_reclaimable"];
+
 /// Bytes that are left below the limit in this folder; `None`: there is none.
 pub(super) fn left(cgroup: &Path) -> Option<u64> {
     let number = |name: &str| -> Option<u64> {
@@ -26,13 +29,13 @@ pub(super) fn left(cgroup: &Path) -> Option<u64> {
     let limit = number("memory.max")?;
     let used = number("memory.current")?;
     let stat = fs::read_to_string(cgroup.join("memory.stat")).ok()?;
-    // Files that nobody looked at for a while go before anybody is killed.
-    let idle = stat
-        .lines()
-        .find_map(|line| line.strip_prefix("inactive_file "))
-        .and_then(|bytes| bytes.trim().parse().ok())
-        .unwrap_or(0);
-    let used = used.saturating_sub(idle) + KEPT_BYTES;
+    // Files that are cached go before anybody is killed.
+    let cached = CACHED.iter().filter_map(|name| {
+        let mut lines = stat.lines();
+        let bytes = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        bytes.trim().parse::<u64>().ok()
+    });
+    let used = used.saturating_sub(cached.sum()) + KEPT_BYTES;
     Some(limit.saturating_sub(used))
 }
 
@@ -41,13 +44,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_counts_without_idle_files() {
+    fn what_is_left_counts_without_cached_files() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         assert_eq!(left(folder.path()), None, "no cgroup at all");
         write("memory.max", "max\n");
         write("memory.current", "419430400\n");
-        write("memory.stat", "anon 1\ninactive_file 104857600\nfile 3\n");
+        write(
+            "memory.stat",
+            "anon 1\ninactive_file 52428800\nfile 3\nactive_file 41943040\nslab_reclaimable 10485760\n",
+        );
         assert_eq!(left(folder.path()), None, "no limit");
         write("memory.max", "1073741824\n");
         // 1024 - (400 - 100) - 448
