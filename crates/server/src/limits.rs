@@ -34,7 +34,7 @@ pub struct Limits {
     pub modules_bytes_max: usize,
     /// From the request's head to the answer's head.
     pub request_timeout: Duration,
-    /// The same for an upload; longer than a compiler may run.
+    /// The same for an upload; longer than a compiler may wait for its turn and run.
     pub upload_timeout: Duration,
     /// Connections at one time; more wait.
     pub connections_max: usize,
@@ -87,7 +87,7 @@ impl Limits {
         modules_max: 64,
         modules_bytes_max: 256 << 20,
         request_timeout: Duration::from_secs(15),
-        upload_timeout: Duration::from_secs(150),
+        upload_timeout: Duration::from_secs(180),
         connections_max: 1024,
         connections_of_peer_max: 256,
         head_timeout: Duration::from_secs(15),
