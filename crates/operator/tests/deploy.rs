@@ -9,6 +9,8 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use foreshard_testbed::{ControlPlane, or_left_out};
 use serde_json::json;
@@ -66,13 +68,18 @@ fn define(plane: &ControlPlane, kind: &str, plural: &str) {
     });
     let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     plane.api().post(path, &definition).unwrap();
-    let name = format!("customresourcedefinition/{plural}.monitoring.coreos.com");
-    succeeds(&mut plane.kubectl([
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        &name,
-    ]));
+    let path = format!("{path}/{plural}.monitoring.coreos.com");
+    let begun = Instant::now();
+    loop {
+        let seen = plane.api().get(&path).unwrap();
+        let conditions = seen["status"]["conditions"].as_array();
+        let mut conditions = conditions.into_iter().flatten();
+        if conditions.any(|it| it["type"] == "Established" && it["status"] == "True") {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{seen:#}");
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]

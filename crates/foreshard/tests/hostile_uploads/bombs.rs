@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crate::components::{good, live_values, nested_loops};
-use crate::latency::Watcher;
+use crate::latency::{self, Watcher};
 use crate::operator::Operator;
 
 /// Of ordinary requests while bombs are compiled.
 const P99_MAX: Duration = Duration::from_millis(50);
+/// And where a machine takes longer than that beside any work at all: by how much bombs may be worse than that.
+const WORSE_MAX: f64 = 1.5;
 /// Longer than the compiler may run for an interpreter, twice: one may wait for another.
 const BOMB_LIMIT: Duration = Duration::from_secs(300);
 
@@ -20,6 +22,7 @@ fn compile_bombs_are_refused_and_nobody_waits_for_them() {
     let caller = operator.caller();
     caller_knows(&operator);
     let process = operator.process();
+    let beside_work = latency::beside_work(&caller);
     let watcher = Watcher::start(caller.clone());
     // By the API server, which asks nobody; its name comes before all others'.
     operator.apply_module("a-bomb", &nested_loops(3_000));
@@ -65,9 +68,11 @@ fn compile_bombs_are_refused_and_nobody_waits_for_them() {
     let limits = ["of processor time", "it took longer than"];
     assert!(limits.iter().any(|it| message.contains(it)), "{message}");
     let waits = watcher.stop();
+    println!("beside work of no consequence, {beside_work}");
     println!("while bombs were compiled for {compiled:?}, {waits}; a rise was met in {reacted:?}");
     assert!(waits.count() > 100, "{waits}");
-    assert!(waits.percentile(99) < P99_MAX, "{waits}");
+    let p99_max = P99_MAX.max(beside_work.percentile(99).mul_f64(WORSE_MAX));
+    assert!(waits.percentile(99) < p99_max, "{waits}; {beside_work}");
     assert!(reacted < Duration::from_secs(20), "{reacted:?}");
     // Nothing is lost, and all goes on.
     let (status, module) = caller.ask("PUT", "/policymodules/fine", good());

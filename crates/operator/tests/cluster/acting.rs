@@ -2,15 +2,11 @@
 
 use serde_json::json;
 
-use crate::stage::{GROUP, Stage, condition, eventually};
+use crate::stage::{GROUP, Stage, condition, eventually, soon};
 
 /// An expression that is 100 until the moment, and 900 from then on.
 fn step_at(moment: i64) -> String {
     format!("vector(100) + 800 * (vector(time()) > bool {moment})")
-}
-
-fn now() -> i64 {
-    jiff::Timestamp::now().as_second()
 }
 
 #[test]
@@ -19,7 +15,7 @@ fn a_step_of_the_load_is_followed_and_told() {
         return;
     };
     stage.deployment("web", 3);
-    stage.policy("web", &step_at(now() + 8), "Auto");
+    stage.policy("web", &step_at(soon()), "Auto");
     stage.expect("web", "Ready", "True", "Decides");
     assert_eq!(stage.replicas("web"), 3, "before the step");
     stage.expect_replicas("web", 9);

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::faults::{Fault, Faults};
 use crate::load::{Asks, HISTORY_POINTS, LOAD, Load, policy};
 use crate::relay::{Range, Way};
-use crate::stage::{GROUP, Stage, eventually, prometheus, within};
+use crate::stage::{GROUP, Stage, eventually, prometheus, soon, within};
 
 /// Of every answer. An operator gives up on an API server after 5 s, on a Prometheus after 10 s.
 const DELAY: Duration = Duration::from_secs(2);
@@ -22,7 +22,7 @@ fn a_slow_api_server_is_waited_for_and_not_pressed() {
     let faults = Faults::default();
     // With a lease: it has to be renewed in time as well.
     stage.operate_through(true, &faults);
-    let rise = jiff::Timestamp::now().as_second() + 20;
+    let rise = soon() + 10;
     let load = format!("vector(250) + 650 * (vector(time()) > bool {rise})");
     let rising = ["web-0", "web-1", "web-2"];
     for name in rising {

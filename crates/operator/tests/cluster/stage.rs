@@ -59,6 +59,11 @@ pub(crate) fn eventually<T, S: std::fmt::Debug>(
     within(LIMIT, what, look)
 }
 
+/// A moment, in Unix seconds, when an operator that is started now and its policies have long been ready.
+pub(crate) fn soon() -> i64 {
+    jiff::Timestamp::now().as_second() + 20
+}
+
 /// The same with a limit of its own.
 pub(crate) fn within<T, S: std::fmt::Debug>(
     limit: Duration,

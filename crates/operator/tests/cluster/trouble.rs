@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::load::{Asks, following};
-use crate::stage::{GROUP, Stage, eventually, policy};
+use crate::stage::{GROUP, Stage, eventually, policy, soon};
 
 #[test]
 fn metrics_that_stop_shrink_nothing() {
@@ -12,7 +12,7 @@ fn metrics_that_stop_shrink_nothing() {
     };
     let _kubelet = stage.kubelet();
     stage.deployment("web", 8);
-    let until = jiff::Timestamp::now().as_second() + 8;
+    let until = soon();
     let load = format!("vector(790) and on() (vector(time()) < {until})");
     let policy = following("web", &load, Asks::NoForecast);
     stage.create(GROUP, "scalingpolicies", &policy);

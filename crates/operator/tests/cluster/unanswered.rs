@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::faults::{Fault, Faults};
-use crate::stage::{GROUP, Stage, eventually, prometheus};
+use crate::stage::{GROUP, Stage, eventually, prometheus, soon};
 
 /// An operator whose way to the API server can be broken.
 fn stage(name: &str, fault: Fault) -> Option<(Stage, Faults)> {
@@ -28,7 +28,7 @@ fn recovers_from(name: &str, fault: Fault) {
         return;
     };
     stage.deployment("web", 3);
-    let rise = jiff::Timestamp::now().as_second() + 8;
+    let rise = soon();
     let load = format!("vector(250) + 650 * (vector(time()) > bool {rise})");
     stage.policy("web", &load, "Auto");
     stage.expect("web", "Ready", "True", "Decides");

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::cluster::{AUDIENCE, Cluster};
 
-const ALL: &[&str] = &["get", "list", "update", "delete"];
+const ALL: &[&str] = &["get", "list", "create", "update", "delete"];
 
 fn component(name: &str) -> &'static [u8] {
     foreshard_builtin::component(name).unwrap()

@@ -69,7 +69,7 @@ fn three_are_bootstrapped_together_and_a_pass_without_news_writes_nothing() {
     };
     stage.topo_server("example", 3);
     let begun = stage.expect_members("example", 3);
-    let settled = stage.writes();
+    let settled = stage.writes_at_rest();
     // Several looks of half a second.
     thread::sleep(Duration::from_secs(3));
     assert_eq!(stage.writes(), settled);

@@ -219,10 +219,10 @@ impl Stage {
 
     /// Has the controllers die after each single write, and start again, until `settled`; answers how often they died.
     pub(crate) fn die_at_every_write(&mut self, mut settled: impl FnMut(&Self) -> bool) -> u32 {
-        let (begun, mut deaths) = (Instant::now(), 0);
+        let (mut begun, mut deaths) = (Instant::now(), 0);
         while !settled(self) {
             assert!(
-                begun.elapsed() < LIMIT * 2,
+                begun.elapsed() < LIMIT && deaths < 500,
                 "{deaths} deaths: {:#?}",
                 self.status("example")
             );
@@ -231,6 +231,7 @@ impl Stage {
                 self.left.store(1, Ordering::SeqCst);
                 self.operate();
                 deaths += 1;
+                begun = Instant::now();
             }
             thread::sleep(Duration::from_millis(20));
         }
@@ -251,6 +252,18 @@ impl Stage {
     /// Requests so far that change something.
     pub(crate) fn writes(&self) -> u64 {
         self.writes.load(Ordering::Relaxed)
+    }
+
+    /// The same once they have not become more for three seconds: watches are behind the last writes for a moment.
+    pub(crate) fn writes_at_rest(&self) -> u64 {
+        let (mut seen, mut since) = (self.writes(), Instant::now());
+        eventually("a time without writes", || {
+            if self.writes() != seen {
+                (seen, since) = (self.writes(), Instant::now());
+            }
+            let rests = since.elapsed() > Duration::from_secs(3);
+            rests.then_some(seen).ok_or(seen)
+        })
     }
 
     pub(crate) fn create(&self, group: &str, resource: &str, object: &Value) {
