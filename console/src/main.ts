@@ -53,7 +53,7 @@ class Page {
     byId("clock").replaceChildren(h("time", { datetime: iso(target.at) }, `${time(target.at)} UTC`));
     const { budget_spent: spent, violation_budget: budget } = target.objective;
     byId("summary").textContent =
-      `${target.summary} Load may exceed capacity ${percent(budget)} of the time; ${percent(Math.round(spent * 1000) / 1000)} of that is spent.`;
+      `${target.summary.replace(/[^.]$/, "$&.")} Load may exceed capacity ${percent(budget)} of the time; ${percent(Math.round(spent * 1000) / 1000)} of that is spent.`;
     for (const part of target.parts) this.tab(part);
     this.due = true;
   }
