@@ -33,7 +33,9 @@ impl Outlook {
     /// Whether it is time to draw another: at once while a signal has no model yet.
     pub(crate) fn is_due(&self, now: i64) -> bool {
         let is_new = |at: i64| (0..AGAIN_SECONDS).contains(&(now - at));
-        !self.drawn_at.is_some_and(is_new) || self.forecasts.iter().any(|it| it.paths.is_empty())
+        // Without a model, each level has a path that leads nowhere.
+        let is_drawn = |it: &Forecast| it.paths.iter().any(|path| !path.is_empty());
+        !self.drawn_at.is_some_and(is_new) || !self.forecasts.iter().all(is_drawn)
     }
 
     /// Takes another one, drawn at `now`.
@@ -103,6 +105,8 @@ mod tests {
         let mut outlook = Outlook::default();
         assert!(outlook.is_due(1_000));
         let mut without_model = forecast("load", &[]);
+        outlook.set(1_000, vec![without_model.clone()]);
+        assert!(outlook.is_due(1_001));
         without_model.paths.clear();
         outlook.set(1_000, vec![without_model]);
         assert!(outlook.is_due(1_001));
