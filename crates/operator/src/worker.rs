@@ -66,6 +66,7 @@ pub(crate) struct Worker {
     checked: Option<(i64, Arc<ValidatedPolicy>)>,
     /// The newest decision.
     outcome: Option<Outcome>,
+    begun: Instant,
     jitter: rand_pcg::Pcg32,
     saved: Instant,
     learning: Learning,
@@ -111,6 +112,7 @@ impl Worker {
             expected: Expected::default(),
             checked: None,
             outcome: None,
+            begun: Instant::now(),
             jitter: rand_pcg::Pcg32::seed_from_u64(seed),
             saved: Instant::now(),
             learning: Learning::begun(unix_now()),

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::{Pass, Worker};
 use crate::advice::Decided;
 use crate::metrics::ReasonLabels;
+use crate::modules::LOADING;
 use crate::part::PART;
 use crate::policies::Bound;
 use crate::publish::Shown;
@@ -25,6 +26,9 @@ use foreshard_controller::error::chain;
 
 /// Reasons for which waiting is pointless until somebody changes something.
 const PERMANENT: [&str; 3] = ["ScaleSubresourceMissing", "ConfigRefused", "QueryInvalid"];
+
+/// How long what was found by an earlier process stands while this one still reads what it needs.
+const BEGINNING: Duration = Duration::from_secs(60);
 
 /// The conditions that a policy has from the first look on, beside Ready and Stalled.
 const KINDS: [&str; 6] = [
@@ -225,6 +229,9 @@ impl Worker {
         }
         let old = object.status.clone().unwrap_or_default();
         let written = self.memory.status_written;
+        if written.is_none() && self.begun.elapsed() < BEGINNING && only_begins(&old, report) {
+            return;
+        }
         let Some(new) = status::next(&old, report, written, &self.shared.drifts, now) else {
             return;
         };
@@ -253,6 +260,18 @@ impl Worker {
             }
         }
     }
+}
+
+/// Whether all that is wrong is that this process has only just begun, while an earlier one found what it found: a
+/// restart is no news.
+fn only_begins(old: &ScalingPolicyStatus, report: &Report) -> bool {
+    let was_told = old
+        .conditions
+        .iter()
+        .any(|it| it.type_ == kind::READY && it.observed_generation == Some(report.generation));
+    let ready = report.findings.iter().find(|it| it.kind == kind::READY);
+    let begins = |ready: &Finding| ["Starting", "Waiting", LOADING].contains(&ready.reason);
+    was_told && ready.is_some_and(begins)
 }
 
 /// Why it is not ready any more, if it was.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::faults::{Fault, Faults};
 use crate::load::{Asks, Load, policy};
 use crate::relay::Way;
-use crate::stage::{GROUP, Stage, prometheus, within};
+use crate::stage::{GROUP, Stage, condition, eventually, prometheus, within};
 
 #[test]
 fn nothing_is_taken_away_before_the_first_forecast() {
@@ -57,4 +57,34 @@ fn nothing_is_done_before_the_kill_switch_was_read() {
     assert_eq!(stage.replicas("web"), 3);
     faults.set(Fault::None);
     stage.expect_replicas("web", 9);
+}
+
+#[test]
+fn a_restart_is_no_news() {
+    let Some(mut stage) = Stage::new("learning-restart") else {
+        return;
+    };
+    stage.deployment("web", 3);
+    stage.policy("web", "vector(300)", "Auto");
+    stage.expect("web", "Ready", "True", "Decides");
+    let since = |stage: &Stage| {
+        let object = stage.get(GROUP, "scalingpolicies", "web");
+        condition(&object, "Ready").unwrap()["lastTransitionTime"].clone()
+    };
+    let before = since(&stage);
+    stage.kill(0);
+    // Of whole seconds.
+    eventually("a later second", || {
+        let now = jiff::Timestamp::now().to_string();
+        let begun = before.as_str().unwrap();
+        (now.get(..19) > begun.get(..19)).then_some(()).ok_or(now)
+    });
+    stage.operate(false);
+    stage.evaluated(4);
+    assert_eq!(since(&stage), before);
+    let events = stage.list("apis/events.k8s.io/v1", "events");
+    assert!(
+        events.iter().all(|it| it["reason"] != "Waiting"),
+        "{events:#?}"
+    );
 }
