@@ -119,19 +119,18 @@ fn implausible(known: &Known<'_>, value: f64, limits: &QualityLimits) -> bool {
     negative || vanished || exploded
 }
 
-/// Whether the signal has stood still for longer than it ever did in its history.
+/// Whether the signal has stood still for longer than it ever did in its history. A gap is no movement.
 fn frozen(known: &Known<'_>, value: f64, limits: &QualityLimits) -> bool {
-    let equal = |bin: &&f64| **bin == value;
-    let run = known.bins.iter().rev().take_while(equal).count();
+    let real = || known.bins.iter().filter(|bin| !bin.is_nan());
+    let run = real().rev().take_while(|bin| **bin == value).count();
     if run < FROZEN_BINS || (run as f64) * known.step < limits.frozen_after {
         return false;
     }
-    let before = &known.bins[..known.bins.len() - run];
-    let moved = before.iter().any(|bin| !bin.is_nan());
-    moved && longest_run(before) < run
+    let before = real().count() - run;
+    before > 0 && longest_run(real().take(before)) < run
 }
 
-fn longest_run(bins: &[f64]) -> usize {
+fn longest_run<'a>(bins: impl Iterator<Item = &'a f64>) -> usize {
     let (mut longest, mut run, mut last) = (0, 0, f64::NAN);
     for &bin in bins {
         run = if bin == last { run + 1 } else { 1 };
@@ -212,12 +211,25 @@ mod tests {
             Quality::Frozen
         );
         assert_eq!(assessed(&stuck, Some((0.0, 124.0)), -1e9).0, Quality::Ok);
+        let gap = [f64::NAN; 2];
+        let restarted = [&stuck, &gap[..], &[123.0; 2], &gap].concat();
+        assert_eq!(
+            assessed(&restarted, Some((0.0, 123.0)), -1e9).0,
+            Quality::Frozen,
+            "a gap is no movement"
+        );
         let nightly: Vec<f64> = [vec![0.0; 100], vec![5.0; 40], vec![0.0; 90]].concat();
         assert_eq!(assessed(&nightly, Some((0.0, 0.0)), -1e9).0, Quality::Ok);
         assert_eq!(
             assessed(&[7.0; 500], Some((0.0, 7.0)), -1e9).0,
             Quality::Ok,
             "a constant"
+        );
+        let patchy = [[7.0; 40], [f64::NAN; 40], [7.0; 40]].concat();
+        assert_eq!(
+            assessed(&patchy, Some((0.0, 7.0)), -1e9).0,
+            Quality::Ok,
+            "nor is it one before a constant"
         );
     }
 }
