@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use futures::pin_mut;
@@ -15,9 +16,14 @@ use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
 use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::chain;
+
+/// How long a refusal is believed after it was said. A watch that may begin at last says nothing until something changes;
+/// one that may not asks again after a minute at most, and is refused again.
+const REFUSAL_HOLDS: Duration = Duration::from_secs(75);
 
 /// Namespace and name.
 pub type Key = (String, String);
@@ -60,6 +66,8 @@ struct Inner<K> {
     /// While a list is read: what it had so far.
     listed: Option<Vec<Key>>,
     synced: bool,
+    /// What we may not, in the API server's words, and when it said so last.
+    refused: Option<(String, Instant)>,
 }
 
 impl<K: Watched> Index<K> {
@@ -77,6 +85,7 @@ impl<K: Watched> Index<K> {
                 malformed: BTreeMap::new(),
                 listed: None,
                 synced: false,
+                refused: None,
             }),
             changed: watch::Sender::new(0),
             differ,
@@ -133,7 +142,15 @@ impl<K: Watched> Index<K> {
         self.read().synced
     }
 
-    /// Is told of each change that matters.
+    /// Why it may not be true: the API server does not let us list or watch, in its words, which name verb and resource.
+    #[must_use]
+    pub fn refused(&self) -> Option<String> {
+        let inner = self.read();
+        let (why, said) = inner.refused.as_ref()?;
+        (!inner.synced || said.elapsed() < REFUSAL_HOLDS).then(|| why.clone())
+    }
+
+    /// Is told of each change that matters, and of a right that is found to be missing.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
@@ -159,8 +176,20 @@ impl<K: Watched> Index<K> {
                 // The stream backs off and goes on by itself.
                 Err(error) => {
                     tracing::warn!(kind = %K::kind(&()), error = chain(&error), "watch interrupted");
+                    if let Some(why) = forbids(&error) {
+                        self.refuse(why);
+                    }
                 }
             }
+        }
+    }
+
+    /// Takes in that we may not list or watch.
+    fn refuse(&self, why: String) {
+        let said = (why, Instant::now());
+        let before = self.write().refused.replace(said);
+        if before.is_none() {
+            self.changed.send_modify(|count| *count += 1);
         }
     }
 
@@ -246,6 +275,7 @@ impl<K: Watched> Inner<K> {
 
     /// What the list did not have is gone. Answers whether this was the first list.
     fn list_ends(&mut self, gone: &mut Vec<(Key, Arc<K>)>) -> bool {
+        self.refused = None;
         let listed = self.listed.take().unwrap_or_default();
         let listed: std::collections::BTreeSet<Key> = listed.into_iter().collect();
         self.malformed.retain(|key, _| listed.contains(key));
@@ -258,6 +288,18 @@ impl<K: Watched> Inner<K> {
         });
         !std::mem::replace(&mut self.synced, true)
     }
+}
+
+/// What we may not, if that is what ended a list or a watch.
+fn forbids(error: &watcher::Error) -> Option<String> {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status,
+        _ => return None,
+    };
+    (status.code == 403).then(|| status.message.clone())
 }
 
 fn key<K: Resource>(object: &K) -> Key {
@@ -324,5 +366,24 @@ mod tests {
         assert_eq!(index.read().malformed.len(), 1);
         index.take(Event::Apply(event("a", 300)));
         assert!(index.read().malformed.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_holds_until_a_list_is_read_or_nothing_is_refused_any_more() {
+        let index = index();
+        let list = || {
+            index.take(Event::Init);
+            index.take(Event::InitDone);
+        };
+        index.refuse("cannot list".to_owned());
+        tokio::time::advance(2 * REFUSAL_HOLDS).await;
+        index.take(Event::Init);
+        assert_eq!(index.refused().as_deref(), Some("cannot list"));
+        list();
+        assert_eq!(index.refused(), None);
+        index.refuse("cannot watch".to_owned());
+        assert_eq!(index.refused().as_deref(), Some("cannot watch"));
+        tokio::time::advance(REFUSAL_HOLDS).await;
+        assert_eq!(index.refused(), None);
     }
 }

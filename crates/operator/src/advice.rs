@@ -17,7 +17,7 @@ use foreshard_external::{Advice, Advised, Reason, Withheld};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::shared::Shared;
+use crate::shared::{Shared, Wait};
 use foreshard_controller::index::Key;
 
 /// A decision older than so many evaluation intervals is not acted on.
@@ -170,7 +170,7 @@ impl Told {
 /// All that an answer rests on.
 #[derive(Clone, Debug)]
 struct Facts<'a> {
-    waits_for: Option<&'static str>,
+    waits_for: Option<Wait>,
     stopped: bool,
     policy: Option<Told>,
     decided: Option<&'a Decided>,
@@ -180,8 +180,8 @@ struct Facts<'a> {
 impl Facts<'_> {
     fn judge(&self) -> Result<Advised, (Reason, String)> {
         let no = |reason, detail: String| Err((reason, detail));
-        if let Some(what) = self.waits_for {
-            return no(Reason::Starting, format!("{what} were not read yet"));
+        if let Some(wait) = &self.waits_for {
+            return no(Reason::Starting, wait.to_string());
         }
         let Some(policy) = self.policy else {
             return no(Reason::NoPolicy, "there is no such policy".to_owned());
@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(
             answer(0, |facts, _| {
                 facts.policy = None;
-                facts.waits_for = Some("scalingpolicies");
+                facts.waits_for = Some(Wait::NotRead("scalingpolicies"));
             }),
             Err(Reason::Starting),
             "before all was read nobody knows which there are"

@@ -105,6 +105,7 @@ pub(crate) async fn modules(
     loop {
         let are_all = objects.is_synced();
         let all = objects.all();
+        modules.unreadable(objects.refused());
         modules.expect(all.iter().map(|(key, _)| key), are_all);
         loads.forget_others(&all, |key| modules.remove(key));
         for (key, object) in &all {

@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use foreshard_api::v1alpha1::ModuleRef;
 use foreshard_policy::{Host, Module, Refusal, Tier};
 
+use crate::shared::GRANT;
 use foreshard_controller::index::Key;
 use foreshard_controller::wakes::Wakes;
 
@@ -38,6 +39,8 @@ pub(crate) struct Modules {
     by_key: RwLock<BTreeMap<Key, Entry>>,
     /// All objects were seen at least once.
     is_read: AtomicBool,
+    /// Why the objects cannot be read, in the API server's words.
+    unreadable: RwLock<Option<String>>,
     wakes: Arc<Wakes>,
 }
 
@@ -78,6 +81,7 @@ impl Modules {
             builtin: builtin.iter().map(load).collect::<Result<_, Refusal>>()?,
             by_key: RwLock::default(),
             is_read: AtomicBool::new(false),
+            unreadable: RwLock::default(),
             wakes: Arc::clone(wakes),
         }))
     }
@@ -137,6 +141,9 @@ impl Modules {
         let by_key = self.by_key.read().unwrap_or_else(PoisonError::into_inner);
         let entry = by_key.get(&(namespace.to_owned(), name.to_owned()));
         let Some(entry) = entry else {
+            if let Some(trouble) = self.forbidden() {
+                return Err(trouble);
+            }
             let is_read = self.is_read.load(Ordering::Acquire);
             return Err(if is_read { missing() } else { loading() });
         };
@@ -158,6 +165,22 @@ impl Modules {
             }),
             (None, but) => Err(but.unwrap_or_else(loading)),
         }
+    }
+
+    /// Why nobody can say which objects there are, if so.
+    fn forbidden(&self) -> Option<Trouble> {
+        let why = self.unreadable.read();
+        let why = why.unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(Trouble {
+            reason: "Forbidden",
+            message: format!("{why}; {GRANT}"),
+        })
+    }
+
+    /// What there is cannot be read, in the API server's words; none: it can.
+    pub(crate) fn unreadable(&self, why: Option<String>) {
+        let known = self.unreadable.write();
+        *known.unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     /// These objects are there, and will be loaded. `are_all`: there are no others.

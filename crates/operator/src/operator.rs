@@ -306,10 +306,7 @@ async fn oversee(shared: Arc<Shared>, stop: CancellationToken) {
     let mut claim = shared.claim.clone();
     let mut tally = Tally::default();
     loop {
-        let waits = shared
-            .indexes
-            .waits_for()
-            .map(|what| format!("{what} were not read yet"));
+        let waits = shared.indexes.waits_for().map(|wait| wait.to_string());
         shared.publisher.hub().set_unready(waits);
         let leads = shared.claim.holds();
         shared.metrics.leader.set(i64::from(leads));

@@ -68,6 +68,31 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
 }
 
+/// What decisions rest on and is not known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Wait {
+    /// It is being read for the first time.
+    #[error("{0} were not read yet")]
+    NotRead(&'static str),
+    /// The API server does not let us read it; its words name verb and resource.
+    #[error("{0}; {GRANT}")]
+    Forbidden(String),
+}
+
+/// What to do about a right that is missing.
+pub(crate) const GRANT: &str = "grant it with the ClusterRole that is described in docs/rbac.md";
+
+impl Wait {
+    /// The condition's reason.
+    #[must_use]
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::NotRead(_) => "Starting",
+            Self::Forbidden(_) => "Forbidden",
+        }
+    }
+}
+
 /// Objects that are watched.
 pub(crate) struct Indexes {
     /// Policies.
@@ -141,9 +166,10 @@ impl Indexes {
         }
     }
 
-    /// Whether everything was seen once that decisions rest on.
+    /// What decisions rest on and is not known; a right that is missing comes first.
     #[must_use]
-    pub(crate) fn waits_for(&self) -> Option<&'static str> {
+    pub(crate) fn waits_for(&self) -> Option<Wait> {
+        let refused = self.refused().map(Wait::Forbidden);
         let all = [
             ("scalingpolicies", self.policies.is_synced()),
             ("scalingoverrides", self.overrides.is_synced()),
@@ -152,9 +178,20 @@ impl Indexes {
             ("horizontalpodautoscalers", self.autoscalers.is_synced()),
             ("the kill switch", self.kill_switch.is_synced()),
         ];
-        all.into_iter()
-            .find(|(_, synced)| !synced)
-            .map(|(what, _)| what)
+        let unread = || all.into_iter().find(|(_, synced)| !synced);
+        refused.or_else(|| unread().map(|(what, _)| Wait::NotRead(what)))
+    }
+
+    /// What we may not read, in the API server's words.
+    fn refused(&self) -> Option<String> {
+        let rest = || {
+            self.recommendations
+                .refused()
+                .or(self.kill_switch.refused())
+        };
+        let orders = || self.overrides.refused().or(self.events.refused());
+        let refused = self.policies.refused().or(self.autoscalers.refused());
+        refused.or_else(orders).or_else(rest)
     }
 
     /// Name of the HorizontalPodAutoscaler that scales the target, and whether KEDA made it.

@@ -25,6 +25,7 @@ use kube::{Client, ResourceExt as _};
 pub use self::configured::{BasicFile, OperatorSource};
 use self::share::{Asking, shares};
 use crate::modules::Trouble;
+use crate::shared::GRANT;
 use foreshard_controller::call::in_time;
 use foreshard_controller::error::refusal;
 use foreshard_controller::index::{Index, Key};
@@ -205,16 +206,8 @@ impl Sources {
         namespace: &str,
         name: &str,
     ) -> Result<(SourceConfig, Seen), Trouble> {
-        if !self.objects.is_synced() {
-            let message = "the PrometheusSources were not read yet".to_owned();
-            return Err(trouble("Waiting", message));
-        }
-        let object = self.objects.get(namespace, name).ok_or_else(|| {
-            trouble(
-                "SourceNotFound",
-                format!("there is no PrometheusSource {name} in this namespace"),
-            )
-        })?;
+        let found = self.objects.get(namespace, name);
+        let object = found.ok_or_else(|| self.unknown(name))?;
         let spec = &object.spec;
         let mut config = SourceConfig::new(&spec.url);
         config.timeout =
@@ -239,6 +232,19 @@ impl Sources {
             credentials: digest(serde_json::to_vec(&secrets.read)),
         };
         Ok((config, seen))
+    }
+
+    /// Why an object is not known.
+    fn unknown(&self, name: &str) -> Trouble {
+        if let Some(why) = self.objects.refused() {
+            return trouble("Forbidden", format!("{why}; {GRANT}"));
+        }
+        if !self.objects.is_synced() {
+            let message = "the PrometheusSources were not read yet".to_owned();
+            return trouble("Waiting", message);
+        }
+        let message = format!("there is no PrometheusSource {name} in this namespace");
+        trouble("SourceNotFound", message)
     }
 
     async fn of_operator(

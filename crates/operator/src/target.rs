@@ -15,6 +15,7 @@ use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::shared::GRANT;
 use foreshard_controller::error::{chain, refusal};
 
 /// How long a kind that is not there, or cannot be scaled, is believed to be so: definitions are mended.
@@ -59,7 +60,7 @@ pub(crate) enum TargetError {
     #[error("{0} has no /scale subresource")]
     NoScale(String),
     /// We may not.
-    #[error("{0}; grant it with the ClusterRole that is described in docs/rbac.md")]
+    #[error("{0}; {GRANT}")]
     Forbidden(String),
     /// Somebody changed it since it was read.
     #[error("{0} was changed by somebody else since it was read")]

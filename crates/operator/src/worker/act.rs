@@ -14,9 +14,10 @@ use super::{Pass, Worker};
 use crate::metrics::ActionLabels;
 use crate::part::PART;
 use crate::recommend;
+use crate::shared::GRANT;
 use crate::target::{Seen, TargetError};
 use foreshard_controller::call::{Turn, unix_now};
-use foreshard_controller::error::chain;
+use foreshard_controller::error::{chain, refusal};
 
 /// An order that is open for longer than this many times its usual lead time is late.
 const STUCK_LEADS: f64 = 3.0;
@@ -135,16 +136,13 @@ impl Worker {
     async fn last_look(&self, pass: &Pass, turn: &Turn, grows: bool) -> Option<Finding> {
         let no = |reason, message: &str| Some(Finding::no(kind::ACTUATED, reason, message));
         // A kill switch that was not read yet may be set.
-        if let Some(what) = self.shared.indexes.waits_for() {
-            return no("Starting", &format!("{what} were not read yet"));
+        if let Some(wait) = self.shared.indexes.waits_for() {
+            return no(wait.reason(), &wait.to_string());
         }
         match self.shared.is_stopped_now(turn).await {
             Ok(false) if !self.shared.indexes.is_stopped() => {}
             Ok(_) => return no("KillSwitch", "all acting was stopped"),
-            Err(error) => {
-                let why = format!("the kill switch could not be read: {}", chain(&error));
-                return no("APIServerUnavailable", &why);
-            }
+            Err(error) => return Some(unread("the kill switch", &error)),
         }
         if !self.shared.claim.holds() {
             return no("NotLeader", "another replica of the operator acts");
@@ -166,10 +164,7 @@ impl Worker {
         let policies: Api<ScalingPolicy> = Api::namespaced(self.shared.client.clone(), namespace);
         let live = match turn.in_time(policies.get_opt(name)).await {
             Ok(live) => live,
-            Err(error) => {
-                let why = format!("the policy could not be read: {}", chain(&error));
-                return no("APIServerUnavailable", &why);
-            }
+            Err(error) => return Some(unread("the policy", &error)),
         };
         let is_same = live.is_some_and(|it| {
             it.metadata.uid == pass.object.metadata.uid
@@ -306,6 +301,18 @@ impl Worker {
         let keeping = tokio::task::spawn_blocking(move || store.record(&key, &record));
         if let Ok(Err(error)) = keeping.await {
             tracing::warn!(namespace = self.key.0, policy = self.key.1, %error, "decision not kept");
+        }
+    }
+}
+
+/// What a last look could not see, and why.
+fn unread(what: &str, error: &kube::Error) -> Finding {
+    let kind = kind::ACTUATED;
+    match refusal(error) {
+        ("Forbidden", why) => Finding::no(kind, "Forbidden", format!("{why}; {GRANT}")),
+        _ => {
+            let why = format!("{what} could not be read: {}", chain(error));
+            Finding::no(kind, "APIServerUnavailable", why)
         }
     }
 }

@@ -6,7 +6,7 @@ use foreshard_api::validated::ValidatedPolicy;
 use kube::ResourceExt as _;
 
 use super::memory::Memory;
-use crate::shared::Shared;
+use crate::shared::{Shared, Wait};
 use crate::target::Seen;
 use foreshard_controller::index::Key;
 
@@ -69,6 +69,9 @@ fn held(
     policy: &ValidatedPolicy,
     seen: Option<&Seen>,
 ) -> Option<(&'static str, String)> {
+    if let Some(wait @ Wait::Forbidden(_)) = shared.indexes.waits_for() {
+        return Some((wait.reason(), wait.to_string()));
+    }
     if shared.indexes.is_stopped() {
         let message = format!(
             "ConfigMap {} in namespace {} stops all acting",

@@ -19,6 +19,7 @@ use crate::modules::LOADING;
 use crate::part::PART;
 use crate::policies::Bound;
 use crate::publish::Shown;
+use crate::shared::Wait;
 use crate::status::{self, Report};
 use foreshard_controller::call::in_time;
 use foreshard_controller::call::unix_now;
@@ -55,7 +56,12 @@ impl Worker {
             recommendation: _,
             notes: _,
         } = pass;
-        let ready = ready(&findings);
+        let ready = match self.shared.indexes.waits_for() {
+            Some(wait @ Wait::Forbidden(_)) => {
+                Finding::no(kind::READY, wait.reason(), wait.to_string())
+            }
+            _ => ready(&findings),
+        };
         if ready.holds != Some(true) {
             let labels = ReasonLabels {
                 reason: ready.reason,
