@@ -24,6 +24,10 @@ pub(crate) enum Fault {
     Conflicts(u32),
     /// What is written to `/scale` never arrives.
     ScaleLost,
+    /// What is written to `/scale` is answered with this.
+    ScaleRefused(u16),
+    /// Watches that begin are not answered as long as this is set.
+    WatchesHang,
     /// So many watches end at once: what they begin at is forgotten.
     Expired(u32),
     /// Everything is asked for in this user's name.
@@ -96,7 +100,15 @@ impl Faults {
         let _open = self.open(&request);
         let answer = match self.fault(&request) {
             Fault::Silence | Fault::ScaleLost => return pending().await,
-            Fault::Status(status) => Some(refusal(status, "a fault was asked for")),
+            Fault::WatchesHang => {
+                while self.state().fault == Fault::WatchesHang {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                None
+            }
+            Fault::Status(status) | Fault::ScaleRefused(status) => {
+                Some(refusal(status, "a fault was asked for"))
+            }
             Fault::Unreadable(_) => Some(refusal(500, "a fault was asked for")),
             Fault::Bug(path, _) => panic!("a bug at {path} was asked for"),
             Fault::Slow(delay) => {
@@ -144,7 +156,8 @@ impl Faults {
             Fault::Unreadable(end) => path.ends_with(*end),
             Fault::Bug(end, left) if path.ends_with(*end) => take_one(left),
             Fault::Status(_) | Fault::Silence => !watch,
-            Fault::ScaleLost => scale,
+            Fault::ScaleLost | Fault::ScaleRefused(_) => scale,
+            Fault::WatchesHang => watch,
             Fault::Conflicts(left) if scale => take_one(left),
             Fault::Expired(left) if watch => take_one(left),
             Fault::Conflicts(_) | Fault::Expired(_) | Fault::Bug(..) => false,

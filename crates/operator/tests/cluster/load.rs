@@ -27,17 +27,7 @@ pub(crate) struct Load {
 impl Load {
     /// It has always been `value`; none where the parts are not built.
     pub(crate) fn new(value: u32) -> Option<Self> {
-        let now = jiff::Timestamp::now().as_second();
-        // The last sample of the past is not seen any more when the first one of the present comes.
-        let end = (now / STEP_SECONDS - 1) * STEP_SECONDS - 60;
-        let samples = (0..28 * DAY_SECONDS / STEP_SECONDS)
-            .rev()
-            .map(|back| (end - back * STEP_SECONDS, f64::from(value)));
-        let past = HistorySeries {
-            name: "load".to_owned(),
-            labels: vec![("of".to_owned(), "the past".to_owned())],
-            samples: samples.collect(),
-        };
+        let past = past("load", |_| Some(f64::from(value)));
         let mut server = or_left_out("prometheus", Prometheus::with_history(&[past]))?;
         let shared = Arc::new(AtomicU32::new(value));
         let read = Arc::clone(&shared);
@@ -56,6 +46,20 @@ impl Load {
     /// From now on.
     pub(crate) fn set(&self, value: u32) {
         self.value.store(value, Ordering::Relaxed);
+    }
+}
+
+/// What a metric was in the last 28 days: `value` of so many steps of five minutes ago, 0 being the newest.
+pub(crate) fn past(metric: &str, value: impl Fn(i64) -> Option<f64>) -> HistorySeries {
+    let now = jiff::Timestamp::now().as_second();
+    // The last sample of the past is not seen any more when the first one of the present comes.
+    let end = (now / STEP_SECONDS - 1) * STEP_SECONDS - 60;
+    let ago = (0..28 * DAY_SECONDS / STEP_SECONDS).rev();
+    let samples = ago.filter_map(|ago| Some((end - ago * STEP_SECONDS, value(ago)?)));
+    HistorySeries {
+        name: metric.to_owned(),
+        labels: vec![("of".to_owned(), "the past".to_owned())],
+        samples: samples.collect(),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::kubelet::Kubelet;
 pub(crate) const GROUP: &str = "apis/foreshard.dev/v1alpha1";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 /// Longest wait for anything.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// The control plane with our definitions.
 pub(crate) fn plane() -> Option<&'static ControlPlane> {

@@ -105,31 +105,31 @@ fn watches_that_expire_begin_again() {
 }
 
 #[test]
-fn a_right_that_is_missing_is_named() {
-    let Some((stage, _faults)) = stage("unanswered-rbac", Fault::As("restricted".to_owned()))
-    else {
+fn a_watch_that_hangs_keeps_nobody_from_stopping_it() {
+    let Some(mut stage) = Stage::empty("unanswered-hang") else {
         return;
     };
-    let all = |groups: &[&str]| json!({"apiGroups": groups, "resources": ["*"], "verbs": ["*"]});
-    let rules = json!([all(&["foreshard.dev", "", "autoscaling", "events.k8s.io"])]);
-    let rbac = "apis/rbac.authorization.k8s.io/v1";
-    let role = |rules: &serde_json::Value| json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "restricted"}, "rules": rules});
-    stage.create(rbac, "roles", &role(&rules));
-    let binding = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "restricted"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "restricted"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "restricted"}]
-    });
-    stage.create(rbac, "rolebindings", &binding);
+    let paused = |paused: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "foreshard-kill-switch"}, "data": {"paused": paused}});
+    stage.source("main", prometheus().unwrap().url());
     stage.deployment("web", 3);
-    stage.policy("web", "vector(900)", "Auto");
-    let message = stage.expect("web", "TargetResolved", "False", "Forbidden");
-    let named = "cannot get resource \"deployments\" in API group \"apps\"";
-    assert!(message.contains(named), "{message}");
+    let rise = jiff::Timestamp::now().as_second() + 15;
+    let load = format!("vector(250) + 650 * (vector(time()) > bool {rise})");
+    stage.policy("web", &load, "Auto");
+    let faults = Faults::default();
+    faults.set(Fault::WatchesHang);
+    stage.operate_through(false, &faults);
+    stage.expect("web", "Ready", "True", "Decides");
+    stage.create("api/v1", "configmaps", &paused("true"));
+    stage.expect("web", "Actuated", "False", "KillSwitch");
+    let observes = json!({"spec": {"actions": [{"type": "Replicas", "mode": "Observe", "min": 1, "max": 20}]}});
+    stage
+        .patch(GROUP, "scalingpolicies", "web", &observes)
+        .unwrap();
+    stage.delete("api/v1", "configmaps", "foreshard-kill-switch");
+    stage.expect("web", "Actuated", "False", "PolicyChanged");
     assert_eq!(stage.replicas("web"), 3);
-    let more = json!({"rules": [rules[0], all(&["apps"])]});
-    stage.patch(rbac, "roles", "restricted", &more).unwrap();
-    stage.expect_replicas("web", 9);
+    faults.set(Fault::None);
+    stage.expect("web", "Actuated", "Unknown", "Observing");
 }
 
 #[test]
