@@ -49,6 +49,14 @@ fn a_pass_that_finds_nothing_new_writes_nothing() {
     stage.deployment("web", 3);
     stage.policy("web", "vector(300)", "Auto");
     stage.expect("web", "Ready", "True", "Decides");
+    // What it learns of its history is news.
+    eventually("a first forecast", || {
+        let object = stage.get(GROUP, "scalingpolicies", "web");
+        match condition(&object, "ForecastReliable") {
+            Some(it) if it["reason"] != "Learning" && it["reason"] != "NotDecided" => Ok(()),
+            seen => Err(seen.cloned()),
+        }
+    });
     stage.evaluated(1);
     let version = |stage: &Stage| {
         stage.get(GROUP, "scalingpolicies", "web")["metadata"]["resourceVersion"].clone()

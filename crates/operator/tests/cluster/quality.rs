@@ -137,7 +137,7 @@ fn nothing_shrinks_on_data_that_is_not_ok() {
         ("stops", "NoData", "gives nothing"),
         ("vanishes", "MetricsImplausible", "cannot be true"),
         ("freezes", "MetricsFrozen", "has not moved"),
-        ("many", "QueryFailed", "truncated due to limit"),
+        ("many", "QueryFailed", "more than one series"),
     ] {
         let message = stage.expect(name, "MetricsFresh", "False", reason);
         let told = message.contains(says) && message.contains("nothing is taken away");
