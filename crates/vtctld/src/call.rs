@@ -61,7 +61,9 @@ const TABLETS_DEADLINE: Duration = Duration::from_secs(300);
 pub(crate) const ADD_CELL_INFO: Call = Call::changes("AddCellInfo", RECORD_DEADLINE);
 pub(crate) const APPLY_SCHEMA: Call = Call::changes("ApplySchema", TABLETS_DEADLINE);
 pub(crate) const APPLY_VSCHEMA: Call = Call::changes("ApplyVSchema", RECORD_DEADLINE);
+pub(crate) const CHANGE_TABLET_TYPE: Call = Call::changes("ChangeTabletType", RECORD_DEADLINE);
 pub(crate) const CREATE_KEYSPACE: Call = Call::changes("CreateKeyspace", RECORD_DEADLINE);
+pub(crate) const DELETE_TABLETS: Call = Call::changes("DeleteTablets", RECORD_DEADLINE);
 /// A query that reads nothing; whoever waits for it waits for a server that is away.
 const QUERY_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -71,6 +73,7 @@ pub(crate) const EXECUTE: Call = Call {
     deadline: QUERY_DEADLINE,
 };
 pub(crate) const GET_CELL_INFO_NAMES: Call = Call::reads("GetCellInfoNames");
+pub(crate) const GET_FULL_STATUS: Call = Call::reads("GetFullStatus");
 pub(crate) const GET_KEYSPACE: Call = Call::reads("GetKeyspace");
 pub(crate) const GET_KEYSPACES: Call = Call::reads("GetKeyspaces");
 pub(crate) const GET_SHARD: Call = Call::reads("GetShard");
@@ -85,6 +88,7 @@ pub(crate) const REBUILD_KEYSPACE_GRAPH: Call =
 pub(crate) const RESHARD_CREATE: Call = Call::changes("ReshardCreate", TABLETS_DEADLINE);
 pub(crate) const SET_KEYSPACE_DURABILITY_POLICY: Call =
     Call::changes("SetKeyspaceDurabilityPolicy", RECORD_DEADLINE);
+pub(crate) const SHARD_REPLICATION_POSITIONS: Call = Call::reads("ShardReplicationPositions");
 pub(crate) const VDIFF_CREATE: Call = Call::changes("VDiffCreate", TABLETS_DEADLINE);
 pub(crate) const VDIFF_SHOW: Call = Call::reads("VDiffShow");
 pub(crate) const WORKFLOW_DELETE: Call = Call::changes("WorkflowDelete", TABLETS_DEADLINE);

@@ -1,4 +1,5 @@
-//! A stand-in for vtctld and vtgate: the calls of bring-up, served from memory over real connections. For tests.
+//! A stand-in for vtctld and vtgate: the calls of bring-up and of scaling in, served from memory over real connections.
+//! For tests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,8 +12,9 @@ use tonic::{
     transport::{Certificate, Identity, Server, ServerTlsConfig},
 };
 
+use self::tablets::Tablet;
 use crate::{
-    TabletAlias, Tls,
+    TabletAlias, TabletType, Tls,
     wire::{
         topodata, vtctldata as data,
         vtctlservice::vtctld_server::{Vtctld, VtctldServer},
@@ -21,6 +23,8 @@ use crate::{
         vtrpc,
     },
 };
+
+mod tablets;
 
 /// What is recorded. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -31,13 +35,14 @@ struct Topology {
     cells: BTreeSet<String>,
     keyspaces: BTreeMap<String, topodata::Keyspace>,
     shards: BTreeMap<(String, String), Shard>,
+    tablets: BTreeMap<TabletAlias, Tablet>,
+    workflows: Vec<data::Workflow>,
     /// In the order in which they came.
     changes: Vec<String>,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
-    tablets: Vec<TabletAlias>,
     primary: Option<TabletAlias>,
 }
 
@@ -65,16 +70,28 @@ impl StandIn {
         Ok(())
     }
 
-    /// A tablet comes up, as a vttablet records itself. With `electing` tablets there, the first becomes primary.
-    pub fn join(&self, keyspace: &str, shard: &str, alias: &TabletAlias, electing: usize) {
+    /// A tablet comes up, as a vttablet records itself: for what it was started for, whatever it was before. With
+    /// `electing` tablets there, the first replica becomes primary.
+    pub fn join(
+        &self,
+        keyspace: &str,
+        shard: &str,
+        alias: &TabletAlias,
+        tablet_type: TabletType,
+        electing: usize,
+    ) {
         let mut topology = self.lock();
         let key = (keyspace.to_owned(), shard.to_owned());
+        let tablet = Tablet::new(key.clone(), tablet_type);
+        topology.tablets.insert(alias.clone(), tablet);
+        let all = topology.tablets.iter();
+        let mut there: Vec<_> = all.filter(|(_, it)| it.shard == key).collect();
+        there.sort_by_key(|(_, it)| it.tablet_type != TabletType::Replica);
+        let first = there.first().map(|(alias, _)| (*alias).clone());
+        let is_enough = there.len() >= electing;
         let shard = topology.shards.entry(key).or_default();
-        if !shard.tablets.contains(alias) {
-            shard.tablets.push(alias.clone());
-        }
-        if shard.primary.is_none() && shard.tablets.len() >= electing {
-            shard.primary = shard.tablets.first().cloned();
+        if shard.primary.is_none() && is_enough {
+            shard.primary = first;
         }
     }
 
@@ -209,6 +226,85 @@ impl Vtctld for StandIn {
                 name: asked.shard_name,
                 shard: Some(record),
             }),
+        }))
+    }
+
+    async fn get_tablets(
+        &self,
+        request: Request<data::GetTabletsRequest>,
+    ) -> Result<Response<data::GetTabletsResponse>, Status> {
+        let asked = request.into_inner();
+        let tablets = self.lock().records(&(asked.keyspace, asked.shard));
+        Ok(Response::new(data::GetTabletsResponse { tablets }))
+    }
+
+    async fn change_tablet_type(
+        &self,
+        request: Request<data::ChangeTabletTypeRequest>,
+    ) -> Result<Response<data::ChangeTabletTypeResponse>, Status> {
+        let asked = request.into_inner();
+        let alias = asked.tablet_alias.unwrap_or_default().into();
+        let tablet_type = TabletType::from_wire(asked.db_type);
+        self.lock().change_type(&alias, tablet_type)?;
+        Ok(Response::new(data::ChangeTabletTypeResponse {}))
+    }
+
+    async fn delete_tablets(
+        &self,
+        request: Request<data::DeleteTabletsRequest>,
+    ) -> Result<Response<data::DeleteTabletsResponse>, Status> {
+        for alias in request.into_inner().tablet_aliases {
+            self.lock().delete(&alias.into())?;
+        }
+        Ok(Response::new(data::DeleteTabletsResponse {}))
+    }
+
+    async fn planned_reparent_shard(
+        &self,
+        request: Request<data::PlannedReparentShardRequest>,
+    ) -> Result<Response<data::PlannedReparentShardResponse>, Status> {
+        let promoted = self.lock().reparent(request.into_inner())?;
+        Ok(Response::new(data::PlannedReparentShardResponse {
+            promoted_primary: Some((&promoted).into()),
+        }))
+    }
+
+    async fn shard_replication_positions(
+        &self,
+        request: Request<data::ShardReplicationPositionsRequest>,
+    ) -> Result<Response<data::ShardReplicationPositionsResponse>, Status> {
+        let asked = request.into_inner();
+        let replication_statuses = self.lock().replication(&(asked.keyspace, asked.shard))?;
+        let answer = data::ShardReplicationPositionsResponse {
+            replication_statuses,
+        };
+        Ok(Response::new(answer))
+    }
+
+    async fn get_full_status(
+        &self,
+        request: Request<data::GetFullStatusRequest>,
+    ) -> Result<Response<data::GetFullStatusResponse>, Status> {
+        let alias = request.into_inner().tablet_alias.unwrap_or_default().into();
+        let status = self.lock().full_status(&alias)?;
+        Ok(Response::new(data::GetFullStatusResponse {
+            status: Some(status),
+        }))
+    }
+
+    async fn get_workflows(
+        &self,
+        request: Request<data::GetWorkflowsRequest>,
+    ) -> Result<Response<data::GetWorkflowsResponse>, Status> {
+        let keyspace = request.into_inner().keyspace;
+        let topology = self.lock();
+        let all = topology.workflows.iter();
+        let of_keyspace = all.filter(|it| {
+            let target = it.target.as_ref();
+            target.is_some_and(|target| target.keyspace == keyspace)
+        });
+        Ok(Response::new(data::GetWorkflowsResponse {
+            workflows: of_keyspace.cloned().collect(),
         }))
     }
 }

@@ -219,6 +219,8 @@ impl Client {
         let message = vtctldata::GetTabletsRequest {
             keyspace: keyspace.to_owned(),
             shard: shard.unwrap_or_default().to_owned(),
+            // A cell that cannot be read is no cell without tablets.
+            strict: true,
         };
         let answer = self
             .ask(call::GET_TABLETS, message, async |mut service, request| {

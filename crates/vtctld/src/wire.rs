@@ -34,6 +34,9 @@ pub(crate) mod topodata {
 pub(crate) mod query {
     tonic::include_proto!("query");
 }
+pub(crate) mod replicationdata {
+    tonic::include_proto!("replicationdata");
+}
 pub(crate) mod tabletmanagerdata {
     tonic::include_proto!("tabletmanagerdata");
 }

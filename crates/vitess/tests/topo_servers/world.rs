@@ -1,7 +1,7 @@
 //! Stands in for what runs in a cluster of Vitess: its pods are ready, its tablets record themselves, and vtctld and
 //! gateways answer over real connections with the certificates that were made for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use foreshard_testbed::ControlPlane;
 use foreshard_vtctld::stand_in::StandIn;
-use foreshard_vtctld::{TabletAlias, Tls};
+use foreshard_vtctld::{TabletAlias, TabletType, Tls};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -35,6 +35,7 @@ impl World {
             namespace,
             vitess: vitess.clone(),
             done: BTreeSet::new(),
+            tablets: BTreeMap::new(),
             runtime: tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(1)
                 .enable_all()
@@ -69,6 +70,8 @@ struct Turn {
     vitess: StandIn,
     /// Objects that were brought up.
     done: BTreeSet<String>,
+    /// Tablets that run, by their pods' identities.
+    tablets: BTreeMap<String, TabletAlias>,
     runtime: Runtime,
 }
 
@@ -113,15 +116,30 @@ impl Turn {
         })
     }
 
-    fn list(&self, group: &str, resource: &str) -> Vec<Value> {
-        let all = self.plane.api().get(&self.path(group, resource));
-        let all = all.map(|all| all["items"].as_array().cloned().unwrap_or_default());
-        all.unwrap_or_default()
+    fn list(&self, group: &str, resource: &str) -> Option<Vec<Value>> {
+        let all = self.plane.api().get(&self.path(group, resource)).ok()?;
+        all["items"].as_array().cloned()
     }
 
     /// Each becomes ready; the control plane counts those of Deployments. Tablets record themselves.
     fn pods(&mut self) {
-        for pod in self.list("api/v1", "pods") {
+        let Some(pods) = self.list("api/v1", "pods") else {
+            return;
+        };
+        let there: BTreeSet<_> = pods
+            .iter()
+            .filter_map(|it| it["metadata"]["uid"].as_str())
+            .collect();
+        let gone: Vec<String> = self
+            .tablets
+            .keys()
+            .filter(|it| !there.contains(it.as_str()))
+            .cloned()
+            .collect();
+        for alias in gone.iter().filter_map(|it| self.tablets.remove(it)) {
+            self.vitess.end(&alias);
+        }
+        for pod in &pods {
             let labels = &pod["metadata"]["labels"];
             let label = |key: &str| labels[key].as_str().unwrap_or_default().to_owned();
             let uid = pod["metadata"]["uid"].as_str().unwrap().to_owned();
@@ -130,7 +148,8 @@ impl Turn {
             }
             let name = pod["metadata"]["name"].as_str().unwrap();
             if label("app.kubernetes.io/component") == "vttablet" {
-                self.record(name, &label);
+                let alias = self.record(name, &label);
+                self.tablets.insert(uid.clone(), alias);
             }
             let status = json!({"status": {
                 "phase": "Running",
@@ -143,7 +162,7 @@ impl Turn {
         }
     }
 
-    fn record(&self, name: &str, label: &dyn Fn(&str) -> String) {
+    fn record(&self, name: &str, label: &dyn Fn(&str) -> String) -> TabletAlias {
         let keyspace = label("foreshard.dev/keyspace");
         let changes = self.vitess.changes();
         let recorded = format!("CreateKeyspace {keyspace} ");
@@ -156,6 +175,11 @@ impl Turn {
             uid: name.rsplit('-').next().unwrap().parse().unwrap(),
         };
         let shard = label("foreshard.dev/shard").replace('x', "");
-        self.vitess.join(&keyspace, &shard, &alias, TABLETS);
+        let kind = match &*label("foreshard.dev/tablet-type") {
+            "rdonly" => TabletType::Rdonly,
+            _ => TabletType::Replica,
+        };
+        self.vitess.join(&keyspace, &shard, &alias, kind, TABLETS);
+        alias
     }
 }
