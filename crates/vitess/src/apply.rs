@@ -179,8 +179,26 @@ impl Writer {
         {
             return Ok(());
         }
+        let patch = serde_json::json!({"labels": labels});
+        self.merge(live, patch).await
+    }
+
+    /// Has the object bear an annotation, or not, and leaves the rest of it alone.
+    pub(crate) async fn annotate<K: Owned>(
+        &self,
+        live: &K,
+        key: &str,
+        value: Option<&str>,
+    ) -> Result<(), ApplyError> {
+        let patch = serde_json::json!({"annotations": {key: value}});
+        self.merge(live, patch).await
+    }
+
+    /// Changes metadata of the object that was seen, and of no other of its name.
+    async fn merge<K: Owned>(&self, live: &K, mut meta: Value) -> Result<(), ApplyError> {
         self.leads()?;
-        let patch = serde_json::json!({"metadata": {"uid": live.uid(), "labels": labels}});
+        meta["uid"] = live.uid().into();
+        let patch = serde_json::json!({"metadata": meta});
         let parameters = PatchParams {
             field_manager: Some(self.manager.to_owned()),
             ..PatchParams::default()

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::apply::Writer;
 use crate::cluster::reach::{Reach, Ways};
 use crate::names::{self, Addresses};
-use crate::shared::{Shared, Writers};
+use crate::shared::{Shared, Turns, Writers};
 use crate::worker::{Pass, Rounds};
 use crate::{
     CLUSTER_MANAGER, GATE_POOL_MANAGER, INITIAL_MANAGER, SHARD_MANAGER, TABLET_POOL_MANAGER,
@@ -102,6 +102,7 @@ impl ClusterOperator {
             recorder: Recorder::new(client.clone(), reporter),
             addresses: Arc::clone(&config.addresses),
             ways: Ways::new(Arc::clone(&config.reach)),
+            turns: Turns::default(),
             topo_servers: indexes.topo_servers(),
             clusters: indexes.clusters(),
             shards: indexes.shards(),

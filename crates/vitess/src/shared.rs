@@ -1,12 +1,13 @@
 //! What all workers share.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use foreshard_api::annotation;
 use foreshard_api::v1alpha1::{KeyspaceShard, TabletPool, TopoServer, VTGatePool, Vitess};
 use foreshard_controller::call::in_time;
 use foreshard_controller::error::{chain, refusal};
-use foreshard_controller::index::Index;
+use foreshard_controller::index::{Index, Key};
 use foreshard_controller::lease::Claim;
 use foreshard_controller::wakes::Wakes;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) addresses: Arc<dyn Addresses>,
     /// How vtctlds and gateways are reached.
     pub(crate) ways: Ways,
+    /// Whose turn it is in a shard.
+    pub(crate) turns: Turns,
     /// Events.
     pub(crate) recorder: Recorder,
     /// Who is to look again.
@@ -64,6 +67,22 @@ pub(crate) struct Shared {
     pub(crate) budgets: Arc<Index<PodDisruptionBudget>>,
     /// Who may reach whom.
     pub(crate) policies: Arc<Index<NetworkPolicy>>,
+}
+
+/// One pool of a shard at a time looks whether a tablet may go, and has it go.
+#[derive(Default)]
+pub(crate) struct Turns(Mutex<BTreeMap<Key, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    /// Waits for the turn of a pool of this shard, which ends with the guard.
+    pub(crate) async fn of(&self, shard: Key) -> tokio::sync::OwnedMutexGuard<()> {
+        let turn = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            all.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(all.entry(shard).or_default())
+        };
+        turn.lock_owned().await
+    }
 }
 
 /// One for each controller: each owns the fields that it writes.

@@ -1,9 +1,23 @@
 //! Tablets of one type of one shard in one cell: a pod and a volume for each.
 //!
-//! [`plan`] and [`build`] are pure. A volume is made only while its shard has no data: later, an empty one would be a
-//! replica without rows, so that growing needs a source of data, and without one it is refused.
+//! [`plan`], [`leave`], [`storage`] and [`build`] are pure. A volume is made only while its shard has no data: later, an
+//! empty one would be a replica without rows, so that growing needs a source of data, and without one it is refused.
+//! [`leave`] says how tablets go when fewer are wanted, [`storage`] how volumes grow.
+
+use foreshard_api::v1alpha1::TabletPool;
 
 pub mod build;
+pub mod leave;
 pub mod plan;
 pub(crate) mod status;
+pub mod storage;
 pub(crate) mod worker;
+
+/// Numbers of tablets that a pool may ever have.
+pub(crate) const INDEXES: u32 = 64;
+
+/// How many tablets a pool wants; all there may be, while nobody has said.
+pub(crate) fn wanted(pool: &TabletPool) -> u32 {
+    let replicas = pool.spec.replicas.and_then(|it| u32::try_from(it).ok());
+    replicas.unwrap_or(INDEXES)
+}

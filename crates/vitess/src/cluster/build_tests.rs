@@ -1,6 +1,8 @@
 //! The objects of a cluster as people would read them.
 
+use foreshard_api::v1alpha1::vitess::keyspace::Durability;
 use foreshard_api::v1alpha1::{TabletPool, Vitess};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::ObjectMeta;
 
 use super::build;
@@ -39,7 +41,9 @@ fn a_keyspace_and_its_tablets() {
     let object = object();
     let (wanted, owner) = (Wanted::parse(&object).unwrap(), workload::owner(&object));
     let keyspace = &wanted.spec.keyspaces[0];
-    let vtorc = build::vtorc(&wanted, keyspace).deployment(&wanted, &owner);
+    let vtorc = build::vtorc(&wanted, keyspace);
+    insta::assert_yaml_snapshot!("vtorc_budget", vtorc.budget(&wanted, &owner));
+    let vtorc = vtorc.deployment(&wanted, &owner);
     let args = &vtorc
         .spec
         .as_ref()
@@ -59,7 +63,24 @@ fn a_keyspace_and_its_tablets() {
         "shard_budget",
         shard::build::budget(&wanted.names, &shard, 3)
     );
-    assert!(shard::build::budget(&wanted.names, &shard, 1).is_none());
+    let fewest = |durability: Durability, tablets: i32| {
+        let mut shard = shard.clone();
+        shard.spec.durability = durability;
+        let budget = shard::build::budget(&wanted.names, &shard, tablets);
+        budget.spec.unwrap().min_available
+    };
+    // Of three tablets one may go, also while the volume of one is lost; a lone one may go.
+    let table = [
+        (Durability::SemiSync, 5, 4),
+        (Durability::SemiSync, 2, 2),
+        (Durability::None, 2, 1),
+        (Durability::None, 1, 0),
+        (Durability::None, 0, 0),
+    ];
+    for (durability, tablets, expected) in table {
+        let fewest = fewest(durability, tablets);
+        assert_eq!(fewest, Some(IntOrString::Int(expected)), "{tablets}");
+    }
     let pool: TabletPool = shard::build::pool(&wanted.names, &shard, &keyspace.tablet_pools[0]);
     insta::assert_yaml_snapshot!("tablet_pool", pool);
     let of = Source {

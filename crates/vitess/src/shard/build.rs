@@ -66,30 +66,29 @@ fn fewest(shard: &KeyspaceShard, template: &TabletPoolTemplate) -> i32 {
     (DURABLE_TABLETS - others).clamp(0, count(template))
 }
 
-/// One tablet of the shard may go at a time; none for a lone one: nothing would keep it. Pods without a controller that
-/// scales them are counted by number alone.
+/// One tablet of the shard may go at a time, of so many that there are; a lone one may go: nothing would keep it. Pods
+/// that end, and those that were never made, are counted by nobody, so that the number is of those with a volume: it stays
+/// while a pod is away, and does not hold up a drain for one that is only wanted.
 #[must_use]
-pub fn budget(
-    names: &ClusterNames,
-    shard: &KeyspaceShard,
-    tablets: i32,
-) -> Option<PodDisruptionBudget> {
-    if tablets < 2 {
-        return None;
-    }
+pub fn budget(names: &ClusterNames, shard: &KeyspaceShard, tablets: i32) -> PodDisruptionBudget {
     let (keyspace, range) = (&shard.spec.keyspace, &shard.spec.key_range);
     let selector = names.shard_selector(keyspace, range);
     let mut labels = names.component(VTTABLET);
     labels.extend(selector.clone());
     let owner = workload::owner(shard);
-    Some(PodDisruptionBudget {
+    // A volume that is lost does not make two of three enough.
+    let fewest = match shard.spec.durability {
+        Durability::None => 1,
+        _ => DURABLE_TABLETS,
+    };
+    PodDisruptionBudget {
         metadata: workload::meta(&owner, &names.namespace, shard.name_any(), labels),
         spec: Some(PodDisruptionBudgetSpec {
-            min_available: Some(IntOrString::Int(tablets - 1)),
+            min_available: Some(IntOrString::Int(tablets.max(fewest) - 1)),
             selector: Some(workload::selects(&selector)),
             unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
             ..PodDisruptionBudgetSpec::default()
         }),
         status: None,
-    })
+    }
 }

@@ -11,12 +11,14 @@ use foreshard_controller::index::Key;
 use kube::ResourceExt as _;
 
 use crate::apply::{ApplyError, trouble};
+use crate::cluster::identity::uid;
 use crate::cluster::names::ClusterNames;
 use crate::cluster::reach::way;
 use crate::replicas::{self, Asked};
 use crate::shard::build;
 use crate::shard::status::{self, Told};
 use crate::shared::Shared;
+use crate::tablet_pool::{self, INDEXES};
 use crate::worker::{Pass, Passed};
 
 /// One shard's worker.
@@ -149,7 +151,6 @@ async fn put(
     shard: &KeyspaceShard,
 ) -> Result<(), ApplyError> {
     let writers = &shared.writers;
-    let mut tablets = 0;
     for template in &shard.spec.tablet_pools {
         let wanted = build::pool(names, shard, template);
         let live = shared
@@ -160,18 +161,30 @@ async fn put(
             first: template.initial_replicas,
         };
         let live = live.as_deref();
-        let there = live.and_then(|it| it.spec.replicas);
-        tablets += template
-            .replicas
-            .or(there)
-            .unwrap_or(template.initial_replicas);
         replicas::put(&writers.shard, &writers.initial, wanted, asked, live).await?;
     }
-    if let Some(wanted) = build::budget(names, shard, tablets) {
-        let live = shared.budgets.get(&names.namespace, &wanted.name_any());
-        writers.shard.apply(&wanted, live.as_deref()).await?;
-    }
-    Ok(())
+    let wanted = build::budget(names, shard, tablets(shared, names, shard));
+    let live = shared.budgets.get(&names.namespace, &wanted.name_any());
+    writers.shard.apply(&wanted, live.as_deref()).await
+}
+
+/// Tablets that there are: those wanted that have a volume, and those that leave, as long as their pods are there.
+fn tablets(shared: &Shared, names: &ClusterNames, shard: &KeyspaceShard) -> i32 {
+    let namespace = &names.namespace;
+    let of_pool = |pool: &Arc<TabletPool>| {
+        let (key, wanted) = (tablet_pool::build::key(pool), tablet_pool::wanted(pool));
+        let is_there = |index: &u32| {
+            let name = names.tablet(uid(&key, *index));
+            if *index < wanted {
+                shared.claims.get(namespace, &name).is_some()
+            } else {
+                shared.pods.get(namespace, &name).is_some()
+            }
+        };
+        (0..INDEXES).filter(is_there).count()
+    };
+    let all: usize = pools(shared, shard).iter().map(of_pool).sum();
+    i32::try_from(all).unwrap_or(i32::MAX)
 }
 
 async fn tell_changes(

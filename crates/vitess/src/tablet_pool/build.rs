@@ -114,6 +114,29 @@ pub fn claim(of: &Source<'_>, index: u32) -> PersistentVolumeClaim {
     }
 }
 
+/// A volume that is there as it is to be: with our labels, and of this size.
+#[must_use]
+pub fn kept_claim(
+    of: &Source<'_>,
+    index: u32,
+    live: &PersistentVolumeClaim,
+    size: String,
+) -> PersistentVolumeClaim {
+    let mut claim = claim(of, index);
+    if let Some(spec) = &mut claim.spec {
+        // One that was taken over by its name may be of another class, which stays.
+        if spec.storage_class_name.is_some() {
+            let class = live.spec.as_ref().map(|it| &it.storage_class_name);
+            spec.storage_class_name = class.cloned().flatten();
+        }
+        let requests = [("storage".to_owned(), Quantity(size))];
+        if let Some(resources) = &mut spec.resources {
+            resources.requests = Some(requests.into());
+        }
+    }
+    claim
+}
+
 /// The pod of a tablet.
 #[must_use]
 pub fn pod(of: &Source<'_>, index: u32) -> Pod {

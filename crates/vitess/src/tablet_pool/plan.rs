@@ -1,11 +1,11 @@
-//! What becomes of a pool's tablets, from what is wanted and what there is. Nothing is asked here.
+//! Which of a pool's tablets are made, from what is wanted and what there is. Nothing is asked here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 
 /// A pod as far as it matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PodSeen {
     /// Whether every container answers its probe.
     pub is_ready: bool,
@@ -66,11 +66,10 @@ pub fn plan(replicas: u32, seen: &Seen) -> Plan {
             .filter(|index| !seen.pods.contains_key(index) && seen.claims[index].eq(&false))
             .collect();
     }
-    let over = seen.pods.iter().filter(|(_, pod)| pod.is_over && !pod.ends);
+    // Those beyond leave in their own way.
+    let over = seen.pods.range(..replicas);
+    let over = over.filter(|(_, pod)| pod.is_over && !pod.ends);
     plan.over = over.map(|(index, _)| *index).collect();
-    if let Some((surplus, _)) = seen.pods.range(replicas..).next_back() {
-        plan.held = Some(scale_in(replicas, *surplus));
-    }
     plan
 }
 
@@ -80,16 +79,6 @@ fn no_source(index: u32) -> Held {
         message: format!(
             "Tablet {index} has no volume, and nothing to fill one from: this version restores no backups and clones no \
              tablets. Set replicas to what there is."
-        ),
-    }
-}
-
-fn scale_in(replicas: u32, surplus: u32) -> Held {
-    Held {
-        reason: "ScaleInNotSupported",
-        message: format!(
-            "{replicas} tablets are wanted and tablet {surplus} is there: this version takes no tablet away. Set replicas \
-             to what there is."
         ),
     }
 }
@@ -166,13 +155,16 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_runs_is_taken_away() {
-        let all = seen(&[0, 1, 2], &[0, 1, 2], true);
-        for replicas in 0..3 {
-            let plan = plan(replicas, &all);
-            assert_eq!(plan.held.unwrap().reason, "ScaleInNotSupported");
-            assert!(plan.over.is_empty() && plan.pods.is_empty());
-        }
+    fn those_beyond_are_neither_made_nor_made_anew() {
+        let mut all = seen(&[0, 1], &[0, 1, 2], true);
+        all.pods.insert(
+            1,
+            PodSeen {
+                is_over: true,
+                ..RUNS
+            },
+        );
+        assert_eq!(plan(1, &all), Plan::default());
     }
 
     #[test]

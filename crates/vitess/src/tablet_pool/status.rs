@@ -5,7 +5,9 @@ use foreshard_api::v1alpha1::{TabletPool, TabletPoolStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::cluster::names::Labels;
+use crate::tablet_pool::leave::Step;
 use crate::tablet_pool::plan::{Plan, Seen};
+use crate::tablet_pool::storage::Storage;
 
 /// What a status is told from.
 #[derive(Default)]
@@ -17,6 +19,10 @@ pub(crate) struct Told {
     pub(crate) trouble: Option<String>,
     /// Pods that would be made otherwise now.
     pub(crate) outdated: usize,
+    /// What was done with a tablet that leaves, or is waited for.
+    pub(crate) leaves: Option<Step>,
+    /// What becomes of volumes.
+    pub(crate) storage: Storage,
     /// Why nothing was planned.
     pub(crate) waits: Option<Finding>,
 }
@@ -76,7 +82,12 @@ fn ready_finding(pool: &TabletPool, told: &Told, ready: usize) -> Finding {
 }
 
 fn stalled(told: &Told) -> Finding {
-    match &told.plan.held {
+    let refused = match &told.leaves {
+        Some(Step::Refuse(held)) => Some(held),
+        _ => None,
+    };
+    let held = told.plan.held.as_ref().or(refused);
+    match held.or(told.storage.held.as_ref()) {
         Some(held) => Finding::yes(kind::STALLED, held.reason, held.message.clone()),
         None => Finding::no(
             kind::STALLED,
@@ -92,6 +103,12 @@ fn progress(told: &Told) -> Finding {
         let said = "Tablets are being made.";
         return Finding::yes(kind::PROGRESSING, "MakingTablets", said);
     }
+    if let Some(step) = &told.leaves {
+        return leaves(step);
+    }
+    if let Some(waits) = &told.storage.waits {
+        return Finding::yes(kind::PROGRESSING, waits.reason, waits.message.clone());
+    }
     match told.outdated {
         0 => {
             let said = "Everything is as it is wanted.";
@@ -104,5 +121,27 @@ fn progress(told: &Told) -> Finding {
             );
             Finding::no(kind::PROGRESSING, "PendingRollout", said)
         }
+    }
+}
+
+fn leaves(step: &Step) -> Finding {
+    let goes = |index: &u32, what: &str| {
+        let said = format!("The tablet of index {index} leaves: {what}.");
+        Finding::yes(kind::PROGRESSING, "TabletLeaves", said)
+    };
+    match step {
+        Step::Wait(held) => Finding::yes(kind::PROGRESSING, held.reason, held.message.clone()),
+        Step::Refuse(held) => Finding::no(kind::PROGRESSING, held.reason, held.message.clone()),
+        Step::Serve(index) | Step::Unmark(index) => {
+            let said = format!("What was begun with the tablet of index {index} ends.");
+            Finding::yes(kind::PROGRESSING, "TabletSettles", said)
+        }
+        Step::Mark(index) => goes(index, "it was chosen"),
+        Step::Reparent(index, to) => goes(index, &format!("{to} is primary in its place")),
+        Step::Drain(index) => goes(index, "it is out of service"),
+        Step::Settle(index) => goes(index, "what it was asked before ends"),
+        Step::DeletePod(index) => goes(index, "its pod is deleted"),
+        Step::Forget(index) => goes(index, "its record is deleted"),
+        Step::DeleteClaim(index) => goes(index, "its volume is deleted"),
     }
 }

@@ -18,18 +18,31 @@ use crate::apply::{ApplyError, trouble};
 use crate::cluster::identity::uid;
 use crate::cluster::wanted::Wanted;
 use crate::shared::Shared;
+use crate::tablet_pool::INDEXES;
 use crate::tablet_pool::build::{self, Source, TEMPLATE};
 use crate::tablet_pool::plan::{Plan, PodSeen, Seen, ends, plan};
 use crate::tablet_pool::status::{self, Told};
+use crate::tablet_pool::storage::Storage;
 use crate::worker::{Pass, Passed};
 
-/// Numbers of tablets that a pool may ever have.
-const INDEXES: u32 = 64;
+use self::leave::Leaving;
+use self::volumes::Growing;
+
+mod leave;
+mod volumes;
 
 /// One pool's worker.
 pub(crate) struct Worker {
     key: Key,
     shared: Arc<Shared>,
+    memory: Memory,
+}
+
+/// What is remembered between passes; without it something is only looked at, or tried, once more.
+#[derive(Default)]
+struct Memory {
+    leaving: Leaving,
+    growing: Growing,
 }
 
 /// Pods and volumes of a pool by number.
@@ -41,7 +54,11 @@ struct Objects {
 
 impl Worker {
     pub(crate) fn new(key: Key, shared: Arc<Shared>) -> Self {
-        Self { key, shared }
+        Self {
+            key,
+            shared,
+            memory: Memory::default(),
+        }
     }
 }
 
@@ -69,6 +86,7 @@ impl Pass for Worker {
                         shard,
                         pool,
                     },
+                    &mut self.memory,
                     &mut told,
                 )
                 .await
@@ -99,7 +117,11 @@ impl Pass for Worker {
         }
         if !written || done.is_err() {
             Passed::Failed
-        } else if is_true(&new.conditions, kind::READY) && told.plan.held.is_none() {
+        } else if is_true(&new.conditions, kind::READY)
+            && told.plan.held.is_none()
+            && told.leaves.is_none()
+            && told.storage == Storage::default()
+        {
             Passed::AsWanted
         } else {
             Passed::Waits
@@ -115,7 +137,12 @@ fn shard(shared: &Shared, pool: &TabletPool) -> Option<Arc<KeyspaceShard>> {
     shared.shards.get(&namespace, &name)
 }
 
-async fn reconcile(shared: &Shared, of: &Source<'_>, told: &mut Told) -> Result<(), Finding> {
+async fn reconcile(
+    shared: &Shared,
+    of: &Source<'_>,
+    memory: &mut Memory,
+    told: &mut Told,
+) -> Result<(), Finding> {
     told.selector = of.wanted.names.pool_selector(&of.key());
     let objects = Objects::watched(shared, of);
     told.seen = objects.seen(of);
@@ -143,7 +170,12 @@ async fn reconcile(shared: &Shared, of: &Source<'_>, told: &mut Told) -> Result<
     let todo = told.plan.clone();
     carry_out(shared, of, &objects, &todo)
         .await
-        .map_err(|error| trouble(&error))
+        .map_err(|error| trouble(&error))?;
+    told.storage = volumes::keep(shared, of, &objects, &mut memory.growing)
+        .await
+        .map_err(|error| trouble(&error))?;
+    told.leaves = leave::pass(shared, of, &objects, &mut memory.leaving).await?;
+    Ok(())
 }
 
 /// Whether the shard has data, by the API server's own word: no watch is believed before an empty volume is made.
@@ -205,14 +237,6 @@ async fn carry_out(
     let writer = &shared.writers.tablet_pool;
     for index in &todo.claims {
         writer.apply(&build::claim(of, *index), None).await?;
-    }
-    // Labels are put back, and a volume grows with its spec; nothing else of it changes.
-    for (index, live) in &objects.claims {
-        if !ends(live) {
-            writer
-                .apply(&build::claim(of, *index), Some(&**live))
-                .await?;
-        }
     }
     for index in &todo.pods {
         writer.apply(&build::pod(of, *index), None).await?;

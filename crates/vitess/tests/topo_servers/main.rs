@@ -12,6 +12,7 @@
 
 mod kubelet;
 mod members;
+mod pools;
 mod space;
 mod stage;
 mod trouble;

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::stage::{GROUP, Stage, condition, eventually};
 use crate::world::World;
 
-const POOL: &str = "example-commerce-x-x-zone1-replica-main";
+pub(crate) const POOL: &str = "example-commerce-x-x-zone1-replica-main";
 
-fn vitess(durability: &str) -> Value {
+pub(crate) fn vitess(durability: &str) -> Value {
     json!({
         "apiVersion": "foreshard.dev/v1alpha1", "kind": "Vitess", "metadata": {"name": "example"},
         "spec": {
@@ -23,7 +23,7 @@ fn vitess(durability: &str) -> Value {
     })
 }
 
-fn status(stage: &Stage, resource: &str, name: &str) -> Value {
+pub(crate) fn status(stage: &Stage, resource: &str, name: &str) -> Value {
     let object = stage.try_get(GROUP, resource, name).unwrap_or_default();
     object["status"].clone()
 }
@@ -32,7 +32,7 @@ fn holds(status: &Value, kind: &str) -> bool {
     condition(status, kind).is_some_and(|it| it["status"] == "True")
 }
 
-fn is_ready(stage: &Stage) -> bool {
+pub(crate) fn is_ready(stage: &Stage) -> bool {
     let status = status(stage, "vitesses", "example");
     let kinds = ["Ready", "TopologyReady", "ShardsReady", "VTGatesReady"];
     kinds.iter().all(|kind| holds(&status, kind))
@@ -40,7 +40,7 @@ fn is_ready(stage: &Stage) -> bool {
 }
 
 #[track_caller]
-fn expect_ready(stage: &Stage) {
+pub(crate) fn expect_ready(stage: &Stage) {
     eventually("the cluster serves", || {
         is_ready(stage).then_some(()).ok_or_else(|| {
             let pool = status(stage, "tabletpools", POOL);
@@ -50,7 +50,7 @@ fn expect_ready(stage: &Stage) {
 }
 
 /// Pods, or volumes, of tablets.
-fn tablets(stage: &Stage, resource: &str) -> usize {
+pub(crate) fn tablets(stage: &Stage, resource: &str) -> usize {
     let all = stage.list("api/v1", resource);
     let names = all
         .iter()
@@ -60,7 +60,12 @@ fn tablets(stage: &Stage, resource: &str) -> usize {
 
 /// Waits for a condition of an object; answers its message.
 #[track_caller]
-fn expect(stage: &Stage, (resource, name): (&str, &str), kind: &str, reason: &str) -> String {
+pub(crate) fn expect(
+    stage: &Stage,
+    (resource, name): (&str, &str),
+    kind: &str,
+    reason: &str,
+) -> String {
     eventually(&format!("{resource} {name}: {kind} by {reason}"), || {
         let seen = status(stage, resource, name);
         match condition(&seen, kind) {
@@ -76,9 +81,13 @@ fn begun(name: &str) -> Option<(Stage, World)> {
 }
 
 fn begun_with(name: &str, durability: &str) -> Option<(Stage, World)> {
+    begun_as(name, &vitess(durability))
+}
+
+pub(crate) fn begun_as(name: &str, vitess: &Value) -> Option<(Stage, World)> {
     let stage = Stage::new(name)?;
     let world = World::start(&stage);
-    stage.create(GROUP, "vitesses", &vitess(durability));
+    stage.create(GROUP, "vitesses", vitess);
     expect_ready(&stage);
     Some((stage, world))
 }
@@ -93,6 +102,19 @@ fn a_cluster_comes_up_in_its_order_and_then_nothing_is_written() {
     let status = status(&stage, "vitesses", "example");
     assert_eq!(status["tabletsReady"], "3/3");
     assert_eq!(status["begunKeyspaces"], json!(["commerce"]));
+    for budget in [
+        "example-vtctld",
+        "example-vtorc-commerce",
+        "example-commerce-x-x",
+    ] {
+        let group = "apis/policy/v1";
+        assert!(
+            stage
+                .try_get(group, "poddisruptionbudgets", budget)
+                .is_some(),
+            "{budget}"
+        );
+    }
     let writes = stage.writes_at_rest();
     thread::sleep(Duration::from_secs(5));
     assert_eq!(stage.writes() - writes, 0);
@@ -130,26 +152,26 @@ fn a_topology_that_has_lost_its_records_is_held() {
 }
 
 #[test]
-fn tablets_are_neither_taken_away_nor_made_of_nothing() {
-    let Some((stage, _world)) = begun_with("vitess-scale", "None") else {
+fn tablets_are_not_made_of_nothing() {
+    let Some((stage, _world)) = begun("vitess-scale") else {
         return;
     };
-    let pool = ("tabletpools", POOL);
-    for (replicas, reason) in [(2, "ScaleInNotSupported"), (4, "NoProvisioningSource")] {
+    let scale = |replicas: u32| {
         let patch = json!({"spec": {"replicas": replicas}});
-        stage.patch(GROUP, "tabletpools", POOL, &patch);
-        expect(&stage, pool, "Stalled", reason);
-        thread::sleep(Duration::from_secs(1));
-        assert_eq!(tablets(&stage, "pods"), 3);
-        assert_eq!(tablets(&stage, "persistentvolumeclaims"), 3);
-    }
-    stage.patch(
-        GROUP,
-        "tabletpools",
-        POOL,
-        &json!({"spec": {"replicas": 3}}),
+        stage.patch(GROUP, "tabletpools", &format!("{POOL}/scale"), &patch);
+    };
+    scale(4);
+    expect(
+        &stage,
+        ("tabletpools", POOL),
+        "Stalled",
+        "NoProvisioningSource",
     );
-    expect(&stage, pool, "Stalled", "NotStalled");
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(tablets(&stage, "pods"), 3);
+    assert_eq!(tablets(&stage, "persistentvolumeclaims"), 3);
+    scale(3);
+    expect(&stage, ("tabletpools", POOL), "Stalled", "NotStalled");
 }
 
 #[test]

@@ -19,6 +19,9 @@ impl Round<'_> {
             let live = shared.deployments.get(namespace, &vtorc.name);
             let wanted = vtorc.deployment(self.wanted, self.owner);
             writer.apply(&wanted, live.as_deref()).await?;
+            let live = shared.budgets.get(namespace, &vtorc.name);
+            let wanted = vtorc.budget(self.wanted, self.owner);
+            writer.apply(&wanted, live.as_deref()).await?;
             let has_begun = told.begun.contains(&keyspace.name);
             let ranges = if has_begun {
                 self.ranges(keyspace)

@@ -1,0 +1,410 @@
+//! Has tablets leave that a pool no longer wants.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use foreshard_api::condition::{Finding, kind};
+use foreshard_api::v1alpha1::TabletPool;
+use foreshard_api::v1alpha1::vitess::keyspace::{Retention, TabletType};
+use foreshard_controller::call::in_time;
+use foreshard_controller::error::{chain, refusal};
+use foreshard_vtctld::{Client, Reparent, Replication, TabletAlias, TabletType as Recorded};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::ResourceExt as _;
+use kube::api::{Api, ListParams};
+use kube::runtime::events::EventType;
+use tokio::time::Instant;
+
+use super::Objects;
+use crate::apply::{Owned, trouble};
+use crate::cluster::identity::uid;
+use crate::cluster::reach::{refused, way};
+use crate::shared::Shared;
+use crate::tablet_pool::build::{self, Source};
+use crate::tablet_pool::leave::{ClaimSeen, ShardSeen, Step, TabletSeen, step};
+use crate::tablet_pool::plan::{Held, PodSeen, ends};
+use crate::tablet_pool::{INDEXES, wanted};
+
+/// On a volume: that its tablet leaves, and what is to become of it.
+const LEAVES: &str = "foreshard.dev/leaves";
+/// What was asked of a tablet before it went out of service gets this long to end. Gateways send nothing more at once.
+const SETTLE: Duration = Duration::from_secs(5);
+/// Replicas get this long to catch up with a primary that hands over, before and after.
+const CATCH_UP: Duration = Duration::from_secs(30);
+
+/// What a worker remembers of tablets that leave.
+#[derive(Default)]
+pub(super) struct Leaving {
+    /// Who is out of service, and since when.
+    drained: Option<(TabletAlias, Instant)>,
+    /// Whether it was seen that nothing is left of those that went: an operator before may have been killed half way.
+    is_clean: bool,
+}
+
+/// One look, while it is the pool's turn.
+struct Look<'a> {
+    shared: &'a Shared,
+    of: &'a Source<'a>,
+    vtctld: Client,
+    pods: BTreeMap<String, Pod>,
+    claims: BTreeMap<String, PersistentVolumeClaim>,
+}
+
+/// Takes one step; none: nobody leaves.
+pub(super) async fn pass(
+    shared: &Shared,
+    of: &Source<'_>,
+    objects: &Objects,
+    leaving: &mut Leaving,
+) -> Result<Option<Step>, Finding> {
+    let replicas = wanted(of.pool);
+    let beyond = objects.pods.range(replicas..).next().is_some();
+    let is_marked = objects.claims.values().any(|it| mark(it).is_some());
+    let may_have_left = super::has_data(of.shard) && !leaving.is_clean;
+    if !(beyond || is_marked || may_have_left) {
+        return Ok(None);
+    }
+    leaving.is_clean = false;
+    let names = &of.wanted.names;
+    let shard = (names.namespace.clone(), of.shard.name_any());
+    let _turn = shared.turns.of(shard).await;
+    if has_changed(shared, of).await? {
+        let said = "Its spec has just changed.".to_owned();
+        return Ok(Some(Step::Wait(Held {
+            reason: "SpecChanged",
+            message: said,
+        })));
+    }
+    let selector = names.shard_selector(&of.pool.spec.keyspace, &of.pool.spec.key_range);
+    let selector: Vec<_> = selector.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let selector = ListParams::default().labels(&selector.join(","));
+    let look = Look {
+        shared,
+        of,
+        vtctld: way(shared, names).await?.vtctld,
+        pods: list(shared, of, &selector).await?,
+        claims: list(shared, of, &selector).await?,
+    };
+    let seen = look.see(replicas).await?;
+    let settled = leaving.settled(&seen, of);
+    let retention = of.pool.spec.template.persistent_volume_claim_retention;
+    let step = step(&of.pool.name_any(), retention.when_scaled, &seen, settled);
+    leaving.is_clean = step.is_none();
+    if let Some(step) = &step {
+        look.take(step, retention.when_scaled).await?;
+    }
+    Ok(step)
+}
+
+fn mark(claim: &PersistentVolumeClaim) -> Option<Retention> {
+    match claim.annotations().get(LEAVES)?.as_str() {
+        "Delete" => Some(Retention::Delete),
+        _ => Some(Retention::Retain),
+    }
+}
+
+/// Whether the pool is wanted otherwise than the watch says, by the API server's own word.
+async fn has_changed(shared: &Shared, of: &Source<'_>) -> Result<bool, Finding> {
+    let api: Api<TabletPool> = Api::namespaced(shared.client.clone(), &of.wanted.names.namespace);
+    let fresh = in_time(api.get_opt(&of.pool.name_any())).await;
+    let fresh = fresh.map_err(|error| unread("TabletPool", &error))?;
+    Ok(fresh.is_none_or(|it| {
+        it.spec != of.pool.spec || it.uid() != of.pool.uid() || !shared.may_change(&it)
+    }))
+}
+
+fn unread(what: &str, error: &kube::Error) -> Finding {
+    let (reason, said) = refusal(error);
+    Finding::no(
+        kind::PROGRESSING,
+        reason,
+        format!("{what} cannot be read: {said}"),
+    )
+}
+
+/// Objects of the shard's tablets by name: no watch is believed before something is taken away.
+async fn list<K: Owned>(
+    shared: &Shared,
+    of: &Source<'_>,
+    selector: &ListParams,
+) -> Result<BTreeMap<String, K>, Finding> {
+    let api: Api<K> = Api::namespaced(shared.client.clone(), &of.wanted.names.namespace);
+    let all = in_time(api.list(selector)).await;
+    let all = all.map_err(|error| unread(&K::plural(&()), &error))?;
+    Ok(all.into_iter().map(|it| (it.name_any(), it)).collect())
+}
+
+impl Leaving {
+    /// Who of the pool has been out of service for long enough.
+    fn settled(&mut self, seen: &ShardSeen, of: &Source<'_>) -> Option<u32> {
+        let pool = of.pool.name_any();
+        let drained = seen
+            .tablets
+            .iter()
+            .find(|it| it.pool == pool && !it.is_wanted && it.record == Some(Recorded::Drained));
+        let Some(tablet) = drained else {
+            self.drained = None;
+            return None;
+        };
+        match &self.drained {
+            Some((alias, since)) if *alias == tablet.alias => {
+                (since.elapsed() >= SETTLE).then_some(tablet.index)
+            }
+            _ => {
+                self.drained = Some((tablet.alias.clone(), Instant::now()));
+                None
+            }
+        }
+    }
+}
+
+impl Look<'_> {
+    fn shard_name(&self) -> (&str, String) {
+        let spec = &self.of.pool.spec;
+        (&spec.keyspace, spec.key_range.to_string())
+    }
+
+    fn refused(&self, error: &foreshard_vtctld::Error) -> Finding {
+        refused(self.shared, &self.of.wanted.names, error)
+    }
+
+    /// The shard with all of its tablets.
+    async fn see(&self, replicas: u32) -> Result<ShardSeen, Finding> {
+        let (keyspace, shard) = self.shard_name();
+        let refused = |error| self.refused(&error);
+        let record = self.vtctld.shard(keyspace, &shard).await.map_err(refused)?;
+        let records = self.vtctld.tablets(keyspace, Some(&shard)).await;
+        let records = records.map_err(refused)?.into_iter();
+        let records = records.map(|it| (it.alias, it.tablet_type)).collect();
+        let mut seen = ShardSeen {
+            durability: self.of.shard.spec.durability,
+            primary: record.primary,
+            tablets: self.tablets(&records),
+            workflows: Vec::new(),
+        };
+        let name = self.of.pool.name_any();
+        let beyond = |it: &TabletSeen| it.pool == name && it.index >= replicas && it.pod.is_some();
+        if seen.tablets.iter().any(beyond) {
+            self.see_replication(&mut seen).await?;
+            seen.workflows = self.workflows().await?;
+        }
+        Ok(seen)
+    }
+
+    fn tablets(&self, records: &BTreeMap<TabletAlias, Recorded>) -> Vec<TabletSeen> {
+        let pools = self
+            .shared
+            .tablet_pools
+            .in_namespace(&self.of.wanted.names.namespace);
+        let spec = &self.of.pool.spec;
+        let of_shard = pools.iter().filter(|it| {
+            it.spec.vitess_name == spec.vitess_name
+                && it.spec.keyspace == spec.keyspace
+                && it.spec.key_range == spec.key_range
+        });
+        let mut tablets = Vec::new();
+        for pool in of_shard {
+            let key = build::key(pool);
+            for index in 0..INDEXES {
+                let uid = uid(&key, index);
+                let name = self.of.wanted.names.tablet(uid);
+                let alias = TabletAlias {
+                    cell: pool.spec.cell.clone(),
+                    uid,
+                };
+                let (pod, claim) = (self.pods.get(&name), self.claims.get(&name));
+                let record = records.get(&alias).copied();
+                if pod.is_none() && claim.is_none() && record.is_none() {
+                    continue;
+                }
+                tablets.push(TabletSeen {
+                    alias,
+                    pool: pool.name_any(),
+                    index,
+                    kind: pool.spec.kind,
+                    is_wanted: index < wanted(pool),
+                    pod: pod.map(PodSeen::read),
+                    claim: claim.map(|it| ClaimSeen {
+                        ends: ends(it),
+                        leaves: mark(it),
+                    }),
+                    record,
+                    replication: None,
+                });
+            }
+        }
+        tablets
+    }
+
+    /// How tablets follow their primary: by one call, where all of them can be reached, and else by one for each that
+    /// stays.
+    async fn see_replication(&self, seen: &mut ShardSeen) -> Result<(), Finding> {
+        let (keyspace, shard) = self.shard_name();
+        let all = match self.vtctld.shard_replication(keyspace, &shard).await {
+            Ok(all) => all,
+            Err(error) => {
+                tracing::debug!(keyspace, shard, error = chain(&error), "asked one by one");
+                self.replication_of(seen).await
+            }
+        };
+        for tablet in &mut seen.tablets {
+            tablet.replication = all.get(&tablet.alias).copied();
+        }
+        Ok(())
+    }
+
+    async fn replication_of(&self, seen: &ShardSeen) -> BTreeMap<TabletAlias, Replication> {
+        let mut all = BTreeMap::new();
+        for tablet in seen.tablets.iter().filter(|it| it.is_wanted) {
+            // One that cannot be asked is not known to follow.
+            if let Ok(Some(replication)) = self.vtctld.replication(&tablet.alias).await {
+                all.insert(tablet.alias.clone(), replication);
+            }
+        }
+        all
+    }
+
+    /// Workflows that copy from the shard or to it. Those of other keyspaces may copy from it as well.
+    async fn workflows(&self) -> Result<Vec<String>, Finding> {
+        let (keyspace, shard) = self.shard_name();
+        let refused = |error| self.refused(&error);
+        let mut found = Vec::new();
+        for of in self.vtctld.keyspaces().await.map_err(refused)? {
+            let workflows = self.vtctld.workflows(&of.name).await.map_err(refused)?;
+            let touching = workflows.into_iter().filter(|it| {
+                [&it.source, &it.target]
+                    .iter()
+                    .any(|at| at.keyspace == keyspace && at.shards.contains(&shard))
+            });
+            found.extend(touching.map(|it| format!("{}.{}", of.name, it.name)));
+        }
+        Ok(found)
+    }
+
+    fn alias(&self, index: u32) -> TabletAlias {
+        TabletAlias {
+            cell: self.of.pool.spec.cell.clone(),
+            uid: uid(&self.of.key(), index),
+        }
+    }
+
+    async fn take(&self, step: &Step, retention: Retention) -> Result<(), Finding> {
+        let writer = &self.shared.writers.tablet_pool;
+        writer.leads().map_err(|error| trouble(&error))?;
+        match step {
+            Step::Wait(_) | Step::Refuse(_) | Step::Settle(_) => Ok(()),
+            Step::Mark(index) => {
+                let value = match retention {
+                    Retention::Retain => "Retain",
+                    Retention::Delete => "Delete",
+                };
+                self.annotate(*index, Some(value)).await
+            }
+            Step::Unmark(index) => self.annotate(*index, None).await,
+            Step::Serve(index) => {
+                let kind = match self.of.pool.spec.kind {
+                    TabletType::Replica => Recorded::Replica,
+                    TabletType::Rdonly => Recorded::Rdonly,
+                };
+                self.change(*index, kind).await
+            }
+            Step::Drain(index) => self.change(*index, Recorded::Drained).await,
+            Step::Reparent(index, to) => self.reparent(*index, to).await,
+            Step::DeletePod(index) => {
+                let name = self.of.name(*index);
+                let Some(pod) = self.pods.get(&name) else {
+                    return Ok(());
+                };
+                writer.delete(pod).await.map_err(|error| trouble(&error))?;
+                let said = format!("Pod {name} is deleted: fewer tablets are wanted.");
+                self.tell("TabletDeleted", said).await;
+                Ok(())
+            }
+            Step::Forget(index) => self.forget(*index).await,
+            Step::DeleteClaim(index) => {
+                let name = self.of.name(*index);
+                let Some(claim) = self.claims.get(&name) else {
+                    return Ok(());
+                };
+                self.has_ended(&name).await?;
+                writer
+                    .delete(claim)
+                    .await
+                    .map_err(|error| trouble(&error))?;
+                let said = format!("Volume {name} is deleted, as whenScaled says.");
+                self.tell("VolumeDeleted", said).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn annotate(&self, index: u32, value: Option<&str>) -> Result<(), Finding> {
+        let Some(claim) = self.claims.get(&self.of.name(index)) else {
+            return Ok(());
+        };
+        let writer = &self.shared.writers.tablet_pool;
+        let written = writer.annotate(claim, LEAVES, value).await;
+        written.map_err(|error| trouble(&error))
+    }
+
+    async fn change(&self, index: u32, to: Recorded) -> Result<(), Finding> {
+        let alias = self.alias(index);
+        let changed = self.vtctld.change_tablet_type(&alias, to).await;
+        changed.map_err(|error| self.refused(&error))?;
+        let said = format!("Tablet {alias} is of type {to:?} now.");
+        self.tell("TabletTypeChanged", said).await;
+        Ok(())
+    }
+
+    async fn reparent(&self, index: u32, to: &TabletAlias) -> Result<(), Finding> {
+        let (keyspace, shard) = self.shard_name();
+        let reparent = Reparent {
+            new_primary: Some(to.clone()),
+            // Done already by a pass that was killed, or undone by vtorc: then it is looked at again.
+            expected_primary: Some(self.alias(index)),
+            wait_replicas: CATCH_UP,
+            ..Reparent::new(keyspace, &shard)
+        };
+        let promoted = self.vtctld.reparent(&reparent).await;
+        let promoted = promoted.map_err(|error| self.refused(&error))?;
+        let said = format!(
+            "Tablet {promoted} is primary in the place of {}, which leaves.",
+            self.alias(index)
+        );
+        self.tell("PrimaryMoved", said).await;
+        Ok(())
+    }
+
+    async fn forget(&self, index: u32) -> Result<(), Finding> {
+        let alias = self.alias(index);
+        self.has_ended(&self.of.name(index)).await?;
+        match self.vtctld.delete_tablet(&alias).await {
+            Ok(()) => {}
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(self.refused(&error)),
+        }
+        let said = format!("Tablet {alias} is no longer recorded.");
+        self.tell("TabletForgotten", said).await;
+        Ok(())
+    }
+
+    /// Errs if there is a pod of this name, be it without our labels.
+    async fn has_ended(&self, name: &str) -> Result<(), Finding> {
+        let api: Api<Pod> =
+            Api::namespaced(self.shared.client.clone(), &self.of.wanted.names.namespace);
+        let pod = in_time(api.get_opt(name)).await;
+        match pod.map_err(|error| unread("Pod", &error))? {
+            None => Ok(()),
+            Some(_) => {
+                let said = format!("Pod {name} is there and has other labels than ours.");
+                Err(Finding::yes(kind::PROGRESSING, "PodStillThere", said))
+            }
+        }
+    }
+
+    async fn tell(&self, reason: &str, note: String) {
+        self.shared
+            .tell(self.of.pool, EventType::Normal, reason, note)
+            .await;
+    }
+}
