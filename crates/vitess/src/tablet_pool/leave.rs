@@ -86,6 +86,14 @@ pub enum Step {
     Refuse(Held),
 }
 
+impl Step {
+    /// Whether the next one follows by itself, and soon. What is waited for may take hours, and looking costs calls.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        !matches!(self, Self::Wait(_) | Self::Refuse(_))
+    }
+}
+
 /// Decides, for one pool of the shard; none: nobody leaves. `settled` has been out of service for long enough.
 #[must_use]
 pub fn step(

@@ -20,6 +20,7 @@ use crate::cluster::wanted::Wanted;
 use crate::shared::Shared;
 use crate::tablet_pool::INDEXES;
 use crate::tablet_pool::build::{self, Source, TEMPLATE};
+use crate::tablet_pool::leave::Step;
 use crate::tablet_pool::plan::{Plan, PodSeen, Seen, ends, plan};
 use crate::tablet_pool::status::{self, Told};
 use crate::tablet_pool::storage::Storage;
@@ -119,7 +120,7 @@ impl Pass for Worker {
             Passed::Failed
         } else if is_true(&new.conditions, kind::READY)
             && told.plan.held.is_none()
-            && told.leaves.is_none()
+            && !told.leaves.as_ref().is_some_and(Step::goes_on)
             && told.storage == Storage::default()
         {
             Passed::AsWanted
