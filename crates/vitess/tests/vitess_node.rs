@@ -260,20 +260,58 @@ fn primary(node: &Node) -> Option<String> {
     shard["status"]["primary"].as_str().map(str::to_owned)
 }
 
+/// The pool is scaled to three while rows are written.
+fn one_leaves(node: &Node) {
+    let pools = get(node, &format!("{GROUP}/tabletpools"));
+    let pool = pools["items"][0]["metadata"]["name"].as_str().unwrap();
+    let begun = Instant::now();
+    let scaled = node
+        .plane()
+        .kubectl(["scale", "--replicas=3", &format!("tabletpool/{pool}")])
+        .status();
+    assert!(scaled.unwrap().success());
+    let mut written = 2;
+    let left = eventually("one tablet has left", LIMIT, || {
+        let all = tablets(node);
+        let at = all.first().ok_or("no tablet")?;
+        let insert = format!("insert into kept values ({}, 'more')", written + 1);
+        match query(node, at, &insert) {
+            Ok(_) => written += 1,
+            // It may have been taken all the same.
+            Err(said) if said.contains("Duplicate entry") => written += 1,
+            Err(said) => eprintln!("row {}: {said}", written + 1),
+        }
+        let known = query(node, at, "show vitess_tablets").unwrap_or_default();
+        let known = known.lines().count();
+        ((all.len(), known) == (3, 3)).then_some(all).ok_or("four")
+    });
+    eprintln!(
+        "one left after {} s, {written} rows written",
+        begun.elapsed().as_secs()
+    );
+    let count = "select count(*) from kept";
+    let said = eventually("all rows are there", LIMIT, || query(node, &left[0], count));
+    assert_eq!(said, written.to_string());
+    let vitess = expect_ready(node, "three are what is wanted");
+    assert_eq!(vitess["status"]["tabletsReady"], "3/3");
+}
+
 #[test]
 fn an_object_becomes_a_cluster_that_answers_and_outlives_its_primary() {
     let Some(node) = node() else { return };
     let runtime = operate(&node);
-    let vitess: Value = serde_saphyr::from_str(EXAMPLE).unwrap();
+    let mut vitess: Value = serde_saphyr::from_str(EXAMPLE).unwrap();
+    // One more than semi-sync needs, so that one may leave.
+    vitess["spec"]["keyspaces"][0]["tabletPools"][0]["initialReplicas"] = 4.into();
     let begun = Instant::now();
     let vitesses = format!("{GROUP}/vitesses");
     node.plane().api().post(&vitesses, &vitess).unwrap();
     let ready = expect_ready(&node, "the cluster serves");
     eprintln!("ready after {} s", begun.elapsed().as_secs());
-    assert_eq!(ready["status"]["tabletsReady"], "3/3");
+    assert_eq!(ready["status"]["tabletsReady"], "4/4");
     assert_eq!(ready["status"]["initialized"], true);
     let all = tablets(&node);
-    assert_eq!(all.len(), 3, "{all:?}");
+    assert_eq!(all.len(), 4, "{all:?}");
     let replica = all[0].clone();
     let made = "create table kept (id bigint primary key, word varchar(20))";
     eventually("a table is made", LIMIT, || query(&node, &replica, made));
@@ -305,6 +343,7 @@ fn an_object_becomes_a_cluster_that_answers_and_outlives_its_primary() {
     let said = eventually("all is there", LIMIT, || query(&node, &replica, words));
     assert_eq!(said, "yes,still");
     expect_ready(&node, "the dead tablet comes back");
-    eprintln!("three tablets again after {} s", begun.elapsed().as_secs());
+    eprintln!("four tablets again after {} s", begun.elapsed().as_secs());
+    one_leaves(&node);
     runtime.shutdown_timeout(LIMIT);
 }

@@ -124,7 +124,10 @@ pub fn kept_claim(
 ) -> PersistentVolumeClaim {
     let mut claim = claim(of, index);
     if let Some(spec) = &mut claim.spec {
-        // One that was taken over by its name may be of another class, which stays.
+        // One that was taken over by its name may be of another class and another mode, which stay.
+        if let Some(modes) = live.spec.as_ref().and_then(|it| it.access_modes.clone()) {
+            spec.access_modes = Some(modes);
+        }
         if spec.storage_class_name.is_some() {
             let class = live.spec.as_ref().map(|it| &it.storage_class_name);
             spec.storage_class_name = class.cloned().flatten();

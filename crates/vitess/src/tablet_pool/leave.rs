@@ -78,6 +78,8 @@ pub enum Step {
     Drain(u32),
     /// What it was asked before ends.
     Settle(u32),
+    /// Its pod is made again: it is lost, and it is still the primary.
+    MakePod(u32),
     /// Its pod is deleted.
     DeletePod(u32),
     /// Something has to pass first.
@@ -91,6 +93,14 @@ impl Step {
     #[must_use]
     pub fn goes_on(&self) -> bool {
         !matches!(self, Self::Wait(_) | Self::Refuse(_))
+    }
+
+    /// Whether the shard is short of tablets that serve.
+    fn wants_more(&self) -> bool {
+        let (Self::Wait(held) | Self::Refuse(held)) = self else {
+            return false;
+        };
+        ["NoPrimary", "ShardNotHealthy", "DurabilityNeedsTablets"].contains(&held.reason)
     }
 }
 
@@ -111,8 +121,12 @@ pub fn step(
         return Some(rest);
     }
     let with_pod = || surplus().filter(|it| it.pod.is_some());
+    // Vitess moves no primary while a recorded tablet cannot be reached.
+    let down = with_pod().find(|it| !it.answers() && shard.primary.as_ref() != Some(&it.alias));
     let begun = with_pod().find(|it| it.is_marked());
-    let victim = begun.or_else(|| with_pod().max_by_key(|it| it.index))?;
+    let victim = down
+        .or(begun)
+        .or_else(|| with_pod().max_by_key(|it| it.index))?;
     Some(leaves(victim, shard, settled))
 }
 
@@ -142,20 +156,30 @@ fn remains(tablet: &TabletSeen, retention: Retention, shard: &ShardSeen) -> Opti
         return None;
     }
     if tablet.record.is_some() {
-        if shard.primary.as_ref() == Some(&tablet.alias) {
-            return Some(Step::Wait(held(
+        if shard.primary.as_ref() != Some(&tablet.alias) {
+            return Some(Step::Forget(index));
+        }
+        // Nobody else may be able to take its place.
+        let may_run = tablet.claim.is_some_and(|it| !it.ends);
+        return Some(if may_run {
+            Step::MakePod(index)
+        } else {
+            Step::Wait(held(
                 "StillPrimary",
                 format!(
                     "Tablet {} runs no more and is recorded as the primary: vtorc elects another one.",
                     tablet.alias
                 ),
-            )));
-        }
-        return Some(Step::Forget(index));
+            ))
+        });
     }
     let claim = tablet.claim.filter(|it| !it.ends)?;
     match (claim.leaves?, retention) {
-        (Retention::Delete, Retention::Delete) => Some(Step::DeleteClaim(index)),
+        (Retention::Delete, Retention::Delete) => {
+            // It may be the last copy by now.
+            let held = durability(tablet, shard).or_else(|| obstacle(tablet, shard));
+            Some(held.map_or(Step::DeleteClaim(index), Step::Wait))
+        }
         _ => Some(Step::Unmark(index)),
     }
 }
@@ -170,13 +194,21 @@ fn leaves(victim: &TabletSeen, shard: &ShardSeen, settled: Option<u32>) -> Step 
             format!("The pod of tablet {} ends.", victim.alias),
         ));
     }
-    if let Some(refused) = durability(victim, shard) {
-        return Step::Refuse(refused);
+    if pod.is_over {
+        return Step::DeletePod(index);
     }
-    if let Some(waits) = obstacle(victim, shard) {
-        return Step::Wait(waits);
+    let refused = durability(victim, shard).map(Step::Refuse);
+    let first = refused.or_else(|| obstacle(victim, shard).map(Step::Wait));
+    if let Some(first) = first {
+        // Out of service it neither answers nor acknowledges, and those that stay need it.
+        let is_needed = victim.is_marked() && victim.record == Some(Recorded::Drained);
+        return if is_needed && victim.answers() && first.wants_more() {
+            Step::Serve(index)
+        } else {
+            first
+        };
     }
-    if victim.claim.is_some_and(|it| !it.ends) && !victim.is_marked() {
+    if victim.claim.is_some() && !victim.is_marked() {
         return Step::Mark(index);
     }
     if shard.primary.as_ref() == Some(&victim.alias) {
@@ -193,6 +225,8 @@ fn leaves(victim: &TabletSeen, shard: &ShardSeen, settled: Option<u32>) -> Step 
         };
     }
     match victim.record {
+        // It is not ready while it does so.
+        Some(Recorded::Backup | Recorded::Restore) => Step::Wait(backs_up(victim)),
         // It takes no traffic, and cannot be asked to.
         _ if !pod.is_ready => Step::DeletePod(index),
         Some(Recorded::Drained) if settled == Some(index) => Step::DeletePod(index),
@@ -200,7 +234,6 @@ fn leaves(victim: &TabletSeen, shard: &ShardSeen, settled: Option<u32>) -> Step 
         Some(Recorded::Replica | Recorded::Rdonly | Recorded::Spare | Recorded::Experimental) => {
             Step::Drain(index)
         }
-        Some(Recorded::Backup | Recorded::Restore) => Step::Wait(backs_up(victim)),
         Some(Recorded::Primary | Recorded::Other(_)) | None => Step::Wait(held(
             "RecordUnsettled",
             format!(
@@ -263,6 +296,7 @@ fn obstacle(victim: &TabletSeen, shard: &ShardSeen) -> Option<Held> {
     }
     let others = || shard.tablets.iter().filter(|it| it.alias != victim.alias);
     if !victim.is_marked()
+        && victim.answers()
         && let Some(other) = others().find(|it| it.is_marked())
     {
         return Some(held(

@@ -355,3 +355,64 @@ proptest! {
         }
     }
 }
+
+fn marked(leaves: Retention) -> Option<ClaimSeen> {
+    Some(ClaimSeen {
+        ends: false,
+        leaves: Some(leaves),
+    })
+}
+
+#[test]
+fn no_volume_goes_while_those_that_stay_are_not_well() {
+    let mut left = shard(1, 2, 0);
+    left.durability = Durability::None;
+    left.tablets[1].pod = None;
+    left.tablets[1].record = None;
+    left.tablets[1].claim = marked(Retention::Delete);
+    let next = |shard: &ShardSeen| step("a", Retention::Delete, shard, None);
+    assert_eq!(next(&left), Some(Step::DeleteClaim(1)));
+    left.tablets[0].pod = None;
+    assert_eq!(reason(next(&left)), "NoPrimary");
+    left.tablets[0].claim = None;
+    assert_eq!(reason(next(&left)), "DurabilityNeedsTablets");
+}
+
+#[test]
+fn a_primary_whose_pod_is_lost_runs_again() {
+    let mut now = shard(3, 4, 3);
+    now.tablets[3].pod = None;
+    assert_eq!(next(&now, None), Some(Step::MakePod(3)));
+    now.tablets[3].claim = None;
+    assert_eq!(reason(next(&now, None)), "StillPrimary");
+}
+
+#[test]
+fn one_that_is_down_goes_before_the_primary_moves() {
+    let mut now = shard(3, 5, 4);
+    now.tablets[4].claim = marked(Retention::Retain);
+    now.tablets[3].pod = Some(PodSeen {
+        is_ready: false,
+        ..RUNS
+    });
+    assert_eq!(next(&now, None), Some(Step::Mark(3)));
+    now.tablets[3].claim = marked(Retention::Retain);
+    assert_eq!(next(&now, None), Some(Step::DeletePod(3)));
+    now.tablets[3].record = Some(Recorded::Backup);
+    assert_eq!(reason(next(&now, None)), "BackupRuns");
+}
+
+#[test]
+fn one_that_is_out_of_service_serves_again_where_it_is_needed() {
+    let mut now = shard(3, 4, 0);
+    now.tablets[3].claim = marked(Retention::Retain);
+    now.tablets[3].record = Some(Recorded::Drained);
+    now.tablets[3].replication = None;
+    now.tablets[1].replication = Some(Replication {
+        lag_seconds: Some(LAG_MAX_SECONDS + 1),
+        ..FOLLOWS
+    });
+    assert_eq!(next(&now, None), Some(Step::Serve(3)));
+    now.tablets[3].record = Some(Recorded::Replica);
+    assert_eq!(reason(next(&now, None)), "ShardNotHealthy");
+}

@@ -44,8 +44,10 @@ pub(crate) fn status(
             ..old
         };
     }
-    let ready = told.seen.pods.values().filter(|it| it.is_ready && !it.ends);
-    let ready = ready.count();
+    // Those that leave serve no more.
+    let wanted = pool.spec.replicas.and_then(|it| u32::try_from(it).ok());
+    let stay = told.seen.pods.range(..wanted.unwrap_or(0));
+    let ready = stay.filter(|(_, it)| it.is_ready && !it.ends).count();
     let selector: Vec<_> = told
         .selector
         .iter()
@@ -135,6 +137,11 @@ fn leaves(step: &Step) -> Finding {
         Step::Serve(index) | Step::Unmark(index) => {
             let said = format!("What was begun with the tablet of index {index} ends.");
             Finding::yes(kind::PROGRESSING, "TabletSettles", said)
+        }
+        Step::MakePod(index) => {
+            let said =
+                format!("The tablet of index {index} is still the primary: its pod is made again.");
+            Finding::yes(kind::PROGRESSING, "TabletReturns", said)
         }
         Step::Mark(index) => goes(index, "it was chosen"),
         Step::Reparent(index, to) => goes(index, &format!("{to} is primary in its place")),

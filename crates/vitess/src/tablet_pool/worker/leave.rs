@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use foreshard_api::condition::{Finding, kind};
-use foreshard_api::v1alpha1::TabletPool;
 use foreshard_api::v1alpha1::vitess::keyspace::{Retention, TabletType};
+use foreshard_api::v1alpha1::{TabletPool, Vitess};
 use foreshard_controller::call::in_time;
 use foreshard_controller::error::{chain, refusal};
 use foreshard_vtctld::{Client, Reparent, Replication, TabletAlias, TabletType as Recorded};
@@ -105,7 +105,14 @@ fn mark(claim: &PersistentVolumeClaim) -> Option<Retention> {
 
 /// Whether the pool is wanted otherwise than the watch says, by the API server's own word.
 async fn has_changed(shared: &Shared, of: &Source<'_>) -> Result<bool, Finding> {
-    let api: Api<TabletPool> = Api::namespaced(shared.client.clone(), &of.wanted.names.namespace);
+    let namespace = &of.wanted.names.namespace;
+    let vitesses: Api<Vitess> = Api::namespaced(shared.client.clone(), namespace);
+    let vitess = in_time(vitesses.get_opt(&of.pool.spec.vitess_name)).await;
+    let vitess = vitess.map_err(|error| unread("Vitess", &error))?;
+    if vitess.is_none_or(|it| !shared.may_change(&it)) {
+        return Ok(true);
+    }
+    let api: Api<TabletPool> = Api::namespaced(shared.client.clone(), namespace);
     let fresh = in_time(api.get_opt(&of.pool.name_any())).await;
     let fresh = fresh.map_err(|error| unread("TabletPool", &error))?;
     Ok(fresh.is_none_or(|it| {
@@ -138,11 +145,15 @@ impl Leaving {
     /// Who of the pool has been out of service for long enough.
     fn settled(&mut self, seen: &ShardSeen, of: &Source<'_>) -> Option<u32> {
         let pool = of.pool.name_any();
-        let drained = seen
-            .tablets
-            .iter()
-            .find(|it| it.pool == pool && !it.is_wanted && it.record == Some(Recorded::Drained));
-        let Some(tablet) = drained else {
+        let drained = seen.tablets.iter().filter(|it| {
+            it.pool == pool
+                && !it.is_wanted
+                && it.pod.is_some()
+                && it.record == Some(Recorded::Drained)
+        });
+        // People may have drained another one.
+        let is_marked = |it: &&TabletSeen| it.claim.is_some_and(|it| it.leaves.is_some());
+        let Some(tablet) = drained.max_by_key(|it| (is_marked(it), it.index)) else {
             self.drained = None;
             return None;
         };
@@ -183,7 +194,10 @@ impl Look<'_> {
             workflows: Vec::new(),
         };
         let name = self.of.pool.name_any();
-        let beyond = |it: &TabletSeen| it.pool == name && it.index >= replicas && it.pod.is_some();
+        let leaves = |it: &TabletSeen| it.claim.is_some_and(|claim| claim.leaves.is_some());
+        let beyond = |it: &TabletSeen| {
+            it.pool == name && it.index >= replicas && (it.pod.is_some() || leaves(it))
+        };
         if seen.tablets.iter().any(beyond) {
             self.see_replication(&mut seen).await?;
             seen.workflows = self.workflows().await?;
@@ -270,7 +284,16 @@ impl Look<'_> {
         let refused = |error| self.refused(&error);
         let mut found = Vec::new();
         for of in self.vtctld.keyspaces().await.map_err(refused)? {
-            let workflows = self.vtctld.workflows(&of.name).await.map_err(refused)?;
+            let workflows = match self.vtctld.workflows(&of.name).await {
+                Ok(workflows) => workflows,
+                // One that was made and has no shard yet.
+                Err(error) if error.to_string().contains("no shards found") => continue,
+                // One without a primary is not to keep everything else from being done.
+                Err(error) => {
+                    found.push(format!("of keyspace {} ({error})", of.name));
+                    continue;
+                }
+            };
             let touching = workflows.into_iter().filter(|it| {
                 [&it.source, &it.target]
                     .iter()
@@ -319,6 +342,10 @@ impl Look<'_> {
                 let said = format!("Pod {name} is deleted: fewer tablets are wanted.");
                 self.tell("TabletDeleted", said).await;
                 Ok(())
+            }
+            Step::MakePod(index) => {
+                let made = writer.apply(&build::pod(self.of, *index), None).await;
+                made.map(drop).map_err(|error| trouble(&error))
             }
             Step::Forget(index) => self.forget(*index).await,
             Step::DeleteClaim(index) => {
