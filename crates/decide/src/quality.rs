@@ -122,7 +122,7 @@ fn implausible(known: &Known<'_>, value: f64, limits: &QualityLimits) -> bool {
 /// Whether the signal has stood still for longer than it ever did in its history. A gap is no movement.
 fn frozen(known: &Known<'_>, value: f64, limits: &QualityLimits) -> bool {
     let real = || known.bins.iter().filter(|bin| !bin.is_nan());
-    let run = real().rev().take_while(|bin| **bin == value).count();
+    let run = real().rev().take_while(|bin| same(**bin, value)).count();
     if run < FROZEN_BINS || (run as f64) * known.step < limits.frozen_after {
         return false;
     }
@@ -130,10 +130,15 @@ fn frozen(known: &Known<'_>, value: f64, limits: &QualityLimits) -> bool {
     before > 0 && longest_run(real().take(before)) < run
 }
 
+/// As far as can be told: bins are stored in single precision, and the newest sample is not.
+fn same(a: f64, b: f64) -> bool {
+    a as f32 == b as f32
+}
+
 fn longest_run<'a>(bins: impl Iterator<Item = &'a f64>) -> usize {
     let (mut longest, mut run, mut last) = (0, 0, f64::NAN);
     for &bin in bins {
-        run = if bin == last { run + 1 } else { 1 };
+        run = if same(bin, last) { run + 1 } else { 1 };
         last = bin;
         longest = longest.max(run);
     }
@@ -211,6 +216,10 @@ mod tests {
             Quality::Frozen
         );
         assert_eq!(assessed(&stuck, Some((0.0, 124.0)), -1e9).0, Quality::Ok);
+        let mut stored = waves();
+        stored.extend([f64::from(123.4_f32); 12]);
+        let live = Some((0.0, 123.4));
+        assert_eq!(assessed(&stored, live, -1e9).0, Quality::Frozen);
         let gap = [f64::NAN; 2];
         let restarted = [&stuck, &gap[..], &[123.0; 2], &gap].concat();
         assert_eq!(
