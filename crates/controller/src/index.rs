@@ -24,6 +24,8 @@ use crate::error::chain;
 /// How long a refusal is believed after it was said. A watch that may begin at last says nothing until something changes;
 /// one that may not asks again after a minute at most, and is refused again.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(75);
+/// How long a watch of a list that was read is refused before it is believed: five refusals.
+const REFUSAL_BELIEVED: Duration = Duration::from_secs(20);
 
 /// Namespace and name.
 pub type Key = (String, String);
@@ -66,8 +68,25 @@ struct Inner<K> {
     /// While a list is read: what it had so far.
     listed: Option<Vec<Key>>,
     synced: bool,
-    /// What we may not, in the API server's words, and when it said so last.
-    refused: Option<(String, Instant)>,
+    refused: Option<Refusal>,
+}
+
+/// What we may not do.
+#[derive(Debug)]
+struct Refusal {
+    /// In the API server's words.
+    why: String,
+    /// When it was said first, of refusals that came one after another, and when last.
+    first: Instant,
+    last: Instant,
+}
+
+impl Refusal {
+    /// Whether it still holds of a list that was read once. An API server that has just started may refuse what it allows
+    /// a moment later.
+    fn holds(&self) -> bool {
+        self.last.elapsed() < REFUSAL_HOLDS && self.last - self.first >= REFUSAL_BELIEVED
+    }
 }
 
 impl<K: Watched> Index<K> {
@@ -146,8 +165,8 @@ impl<K: Watched> Index<K> {
     #[must_use]
     pub fn refused(&self) -> Option<String> {
         let inner = self.read();
-        let (why, said) = inner.refused.as_ref()?;
-        (!inner.synced || said.elapsed() < REFUSAL_HOLDS).then(|| why.clone())
+        let refusal = inner.refused.as_ref()?;
+        (!inner.synced || refusal.holds()).then(|| refusal.why.clone())
     }
 
     /// Is told of each change that matters, and of a right that is found to be missing.
@@ -186,9 +205,17 @@ impl<K: Watched> Index<K> {
 
     /// Takes in that we may not list or watch.
     fn refuse(&self, why: String) {
-        let said = (why, Instant::now());
-        let before = self.write().refused.replace(said);
-        if before.is_none() {
+        let before = self.refused().is_some();
+        {
+            let (mut inner, last) = (self.write(), Instant::now());
+            let begun = inner
+                .refused
+                .take()
+                .filter(|it| it.last.elapsed() < REFUSAL_HOLDS);
+            let first = begun.map_or(last, |it| it.first);
+            inner.refused = Some(Refusal { why, first, last });
+        }
+        if !before && self.refused().is_some() {
             self.changed.send_modify(|count| *count += 1);
         }
     }
@@ -382,7 +409,13 @@ mod tests {
         list();
         assert_eq!(index.refused(), None);
         index.refuse("cannot watch".to_owned());
+        assert_eq!(index.refused(), None, "only once");
+        let mut changes = index.changes();
+        changes.mark_unchanged();
+        tokio::time::advance(REFUSAL_BELIEVED).await;
+        index.refuse("cannot watch".to_owned());
         assert_eq!(index.refused().as_deref(), Some("cannot watch"));
+        assert!(changes.has_changed().unwrap());
         tokio::time::advance(REFUSAL_HOLDS).await;
         assert_eq!(index.refused(), None);
     }

@@ -65,12 +65,20 @@ async fn reach(client: &Client, key: &Key, object: &PrometheusSource, sources: &
         kind: foreshard_api::v1alpha1::SourceKind::PrometheusSource,
         name: key.1.clone(),
     };
+    let old = object.status.clone().unwrap_or_default();
+    let generation = object.metadata.generation.unwrap_or(0);
+    let is_told = old
+        .conditions
+        .iter()
+        .any(|it| it.type_ == kind::REACHABLE && it.observed_generation == Some(generation));
     let finding = match sources.find(&key.0, &source).await {
         Err(trouble) => Finding::no(kind::REACHABLE, trouble.reason, trouble.message),
         Ok(made) => match made.probe.state() {
             State::Failing { fault, .. } => {
                 Finding::no(kind::REACHABLE, "QueryFailed", fault.to_string())
             }
+            // What was found before a restart stands until there is something to say.
+            State::Waiting if is_told => return,
             State::Waiting => Finding::unknown(
                 kind::REACHABLE,
                 "Waiting",
@@ -79,8 +87,6 @@ async fn reach(client: &Client, key: &Key, object: &PrometheusSource, sources: &
             _ => Finding::yes(kind::REACHABLE, "Answers", "It answers queries."),
         },
     };
-    let old = object.status.clone().unwrap_or_default();
-    let generation = object.metadata.generation.unwrap_or(0);
     let now = time::from_unix(unix_now());
     let new = PrometheusSourceStatus {
         observed_generation: Some(generation),

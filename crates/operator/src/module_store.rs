@@ -302,6 +302,7 @@ impl KubeModules {
 fn require_as_supposed(replaces: &Replaces, old: Option<&PolicyModule>) -> Result<(), StoreError> {
     let as_supposed = match replaces {
         Replaces::Anything => true,
+        Replaces::Something => old.is_some(),
         Replaces::Nothing => old.is_none(),
         Replaces::Digest(digest) => old.is_some_and(|old| old.spec.digest == *digest),
     };

@@ -207,6 +207,8 @@ impl Sources {
         name: &str,
     ) -> Result<(SourceConfig, Seen), Trouble> {
         let found = self.objects.get(namespace, name);
+        // What is known of one may be old where we may not watch.
+        let found = found.filter(|_| self.objects.refused().is_none());
         let object = found.ok_or_else(|| self.unknown(name))?;
         let spec = &object.spec;
         let mut config = SourceConfig::new(&spec.url);

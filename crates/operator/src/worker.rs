@@ -29,7 +29,7 @@ use tokio_util::sync::{CancellationToken, PollSemaphore};
 
 use crate::metrics::PolicyLabels;
 use crate::publish::Expected;
-use crate::shared::Shared;
+use crate::shared::{Shared, Wait};
 use crate::target::{Seen, TargetError};
 use foreshard_controller::call::unix_now;
 use foreshard_controller::index::Key;
@@ -326,7 +326,7 @@ impl Worker {
             self.memory.lead.open().is_some() || self.memory.breaker.open(pass.now).is_some();
         let waiting = self.outcome.is_none()
             || pass.seen.is_none()
-            || self.shared.indexes.waits_for().is_some();
+            || matches!(self.shared.indexes.waits_for(), Some(Wait::NotRead(_)));
         if self.unanswered > 0 {
             return patience(self.unanswered);
         }

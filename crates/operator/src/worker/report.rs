@@ -271,13 +271,22 @@ impl Worker {
 /// Whether all that is wrong is that this process has only just begun, while an earlier one found what it found: a
 /// restart is no news.
 fn only_begins(old: &ScalingPolicyStatus, report: &Report) -> bool {
-    let was_told = old
-        .conditions
-        .iter()
-        .any(|it| it.type_ == kind::READY && it.observed_generation == Some(report.generation));
+    let told = |it: &Finding| {
+        let mut conditions = old.conditions.iter();
+        conditions.find(|told| {
+            told.type_ == it.kind && told.observed_generation == Some(report.generation)
+        })
+    };
+    let begins = |it: &Finding| ["Starting", "Waiting", "Learning", LOADING].contains(&it.reason);
     let ready = report.findings.iter().find(|it| it.kind == kind::READY);
-    let begins = |ready: &Finding| ["Starting", "Waiting", LOADING].contains(&ready.reason);
-    was_told && ready.is_some_and(begins)
+    let all_stands = || {
+        let mut findings = report.findings.iter();
+        let acted = report.last_scale.is_some();
+        !acted
+            && findings
+                .all(|it| told(it).is_some_and(|told| begins(it) || told.reason == it.reason))
+    };
+    ready.is_some_and(|it| told(it).is_some() && begins(it)) || all_stands()
 }
 
 /// Why it is not ready any more, if it was.

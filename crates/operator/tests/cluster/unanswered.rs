@@ -112,7 +112,7 @@ fn a_watch_that_hangs_keeps_nobody_from_stopping_it() {
     let paused = |paused: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "foreshard-kill-switch"}, "data": {"paused": paused}});
     stage.source("main", prometheus().unwrap().url());
     stage.deployment("web", 3);
-    let rise = jiff::Timestamp::now().as_second() + 15;
+    let rise = soon() + 10;
     let load = format!("vector(250) + 650 * (vector(time()) > bool {rise})");
     stage.policy("web", &load, "Auto");
     let faults = Faults::default();
