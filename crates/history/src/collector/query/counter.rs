@@ -1,6 +1,6 @@
 //! Counters that are read as they are.
 
-use promql_parser::parser::Expr;
+use promql_parser::parser::{BinaryExpr, Expr};
 
 /// How a counter is named: <https://prometheus.io/docs/practices/naming/>.
 const SUFFIX: &str = "_total";
@@ -28,9 +28,7 @@ pub(super) fn raw_counter(expression: &Expr) -> Option<String> {
             (!harmless).then(|| raw_counter(&aggregate.expr)).flatten()
         }
         Expr::Unary(unary) => raw_counter(&unary.expr),
-        // A comparison gives what is on its left.
-        Expr::Binary(binary) if binary.return_bool() => None,
-        Expr::Binary(binary) => raw_counter(&binary.lhs).or_else(|| raw_counter(&binary.rhs)),
+        Expr::Binary(binary) => of_operator(binary),
         Expr::Paren(paren) => raw_counter(&paren.expr),
         Expr::Call(call) if HARMLESS.contains(&call.func.name) => None,
         Expr::Call(call) => call.args.args.iter().find_map(|it| raw_counter(it)),
@@ -40,6 +38,21 @@ pub(super) fn raw_counter(expression: &Expr) -> Option<String> {
         | Expr::NumberLiteral(_)
         | Expr::StringLiteral(_)
         | Expr::Extension(_) => None,
+    }
+}
+
+fn of_operator(binary: &BinaryExpr) -> Option<String> {
+    if binary.return_bool() {
+        return None;
+    }
+    let left = raw_counter(&binary.lhs);
+    let operator = binary.op.to_string();
+    match operator.as_str() {
+        // What they give is on their left.
+        "and" | "unless" | "==" | "!=" | ">" | "<" | ">=" | "<=" => left,
+        // Such as by how much it grew: `x_total - x_total offset 5m`.
+        "-" if left.is_some() && left == raw_counter(&binary.rhs) => None,
+        _ => left.or_else(|| raw_counter(&binary.rhs)),
     }
 }
 
@@ -64,6 +77,10 @@ mod tests {
             ("sum(increase(x_total[5m]))", None),
             ("max_over_time(rate(x_total[1m])[5m:1m])", None),
             ("count(x_total)", None),
+            ("sum(rate(a_total[5m])) and on() (b_total > 0)", None),
+            ("rate(a_total[5m]) > on() b_total", None),
+            ("(x_total - x_total offset 5m) / 300", None),
+            ("x_total - y_total", Some("x_total")),
             ("sum(x_total > bool 5)", None),
             ("absent(x_total)", None),
             ("avg(queue_length)", None),
