@@ -117,6 +117,7 @@ impl MemoryStore {
 fn put(old: Option<&str>, new: &str, replaces: &Replaces) -> Result<Put, StoreError> {
     let as_supposed = match replaces {
         Replaces::Anything => true,
+        Replaces::Something => old.is_some(),
         Replaces::Nothing => old.is_none(),
         Replaces::Digest(digest) => old == Some(digest.as_str()),
     };

@@ -90,6 +90,8 @@ pub struct Upload {
 pub enum Replaces {
     /// Whatever is there.
     Anything,
+    /// Whatever is there, but something.
+    Something,
     /// Nothing: the name has to be free.
     Nothing,
     /// Only the module of this digest.

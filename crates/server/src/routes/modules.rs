@@ -267,6 +267,8 @@ fn preconditions(headers: &HeaderMap, old: Option<&str>) -> Result<Replaces, Pro
     Ok(match old {
         Some(digest) if guarded(header::IF_MATCH) => Replaces::Digest(digest.to_owned()),
         None if guarded(header::IF_NONE_MATCH) => Replaces::Nothing,
-        _ => Replaces::Anything,
+        // Whoever may only update does not make it anew where it is deleted meanwhile.
+        Some(_) => Replaces::Something,
+        None => Replaces::Anything,
     })
 }
