@@ -67,7 +67,8 @@ struct Inner<K> {
     malformed: BTreeMap<Key, String>,
     /// While a list is read: what it had so far.
     listed: Option<Vec<Key>>,
-    synced: bool,
+    /// Since when all objects were seen once.
+    synced: Option<Instant>,
     refused: Option<Refusal>,
 }
 
@@ -82,10 +83,12 @@ struct Refusal {
 }
 
 impl Refusal {
-    /// Whether it still holds of a list that was read once. An API server that has just started may refuse what it allows
-    /// a moment later.
-    fn holds(&self) -> bool {
-        self.last.elapsed() < REFUSAL_HOLDS && self.last - self.first >= REFUSAL_BELIEVED
+    /// Whether it still holds of a list that was read at `synced`. An API server that has just started may refuse what it
+    /// allows a moment later; whoever has only just read the list has never watched.
+    fn holds(&self, synced: Instant) -> bool {
+        let has_watched = self.first - synced >= REFUSAL_BELIEVED;
+        let goes_on = self.last - self.first >= REFUSAL_BELIEVED;
+        self.last.elapsed() < REFUSAL_HOLDS && (goes_on || !has_watched)
     }
 }
 
@@ -103,7 +106,7 @@ impl<K: Watched> Index<K> {
                 objects: BTreeMap::new(),
                 malformed: BTreeMap::new(),
                 listed: None,
-                synced: false,
+                synced: None,
                 refused: None,
             }),
             changed: watch::Sender::new(0),
@@ -158,7 +161,7 @@ impl<K: Watched> Index<K> {
     /// Whether all objects were seen once.
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        self.read().synced
+        self.read().synced.is_some()
     }
 
     /// Why it may not be true: the API server does not let us list or watch, in its words, which name verb and resource.
@@ -166,7 +169,8 @@ impl<K: Watched> Index<K> {
     pub fn refused(&self) -> Option<String> {
         let inner = self.read();
         let refusal = inner.refused.as_ref()?;
-        (!inner.synced || refusal.holds()).then(|| refusal.why.clone())
+        let holds = inner.synced.is_none_or(|synced| refusal.holds(synced));
+        holds.then(|| refusal.why.clone())
     }
 
     /// Is told of each change that matters, and of a right that is found to be missing.
@@ -313,7 +317,9 @@ impl<K: Watched> Inner<K> {
             }
             stays
         });
-        !std::mem::replace(&mut self.synced, true)
+        let is_first = self.synced.is_none();
+        self.synced.get_or_insert_with(Instant::now);
+        is_first
     }
 }
 
@@ -408,6 +414,10 @@ mod tests {
         assert_eq!(index.refused().as_deref(), Some("cannot list"));
         list();
         assert_eq!(index.refused(), None);
+        index.refuse("cannot watch".to_owned());
+        assert_eq!(index.refused().as_deref(), Some("cannot watch"), "at once");
+        list();
+        tokio::time::advance(REFUSAL_BELIEVED).await;
         index.refuse("cannot watch".to_owned());
         assert_eq!(index.refused(), None, "only once");
         let mut changes = index.changes();

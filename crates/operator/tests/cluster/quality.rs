@@ -74,7 +74,7 @@ fn history() -> Vec<HistorySeries> {
     let steady = |_| Some(490.0);
     let still = |ago| {
         Some(if ago < 30 {
-            290.3
+            290.0
         } else {
             200.0 + 10.0 * (ago % 9) as f64
         })
