@@ -70,11 +70,13 @@ impl Worker {
             .breaker
             .open(pass.now)
             .map(|(until, why)| (until, why.to_owned()));
-        let reads = self.resolved.signals.iter().flatten().any(|watched| {
-            matches!(
-                watched.watch.state(),
-                State::Waiting | State::Backfilling { .. }
-            )
+        // A server that fails half way leaves half a history: no model is made of that.
+        let half_way = self.learning.reads();
+        let watched = || self.resolved.signals.iter().flatten();
+        let reads = watched().any(|watched| match watched.watch.state() {
+            State::Waiting | State::Backfilling { .. } => true,
+            State::Failing { .. } => half_way,
+            _ => false,
         });
         let job = Job {
             turn: self.learning.may_fit(pass.now, reads),
