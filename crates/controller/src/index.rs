@@ -64,12 +64,23 @@ type Tell<K> = Box<dyn Fn(&Key, &K) + Send + Sync>;
 #[derive(Debug)]
 struct Inner<K> {
     objects: BTreeMap<Key, Arc<K>>,
-    malformed: BTreeMap<Key, String>,
+    malformed: BTreeMap<Key, Malformed>,
     /// While a list is read: what it had so far.
     listed: Option<Vec<Key>>,
     /// Since when all objects were seen once.
     synced: Option<Instant>,
     refused: Option<Refusal>,
+}
+
+/// An object that does not fit its definition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Malformed {
+    /// Namespace and name.
+    pub key: Key,
+    /// Its identity.
+    pub uid: Option<String>,
+    /// What is wrong with it.
+    pub error: String,
 }
 
 /// What we may not do.
@@ -156,6 +167,12 @@ impl<K: Watched> Index<K> {
             .iter()
             .map(|(key, it)| (key.clone(), Arc::clone(it)))
             .collect()
+    }
+
+    /// Objects that cannot be read. What was known of them before stands.
+    #[must_use]
+    pub fn malformed(&self) -> Vec<Malformed> {
+        self.read().malformed.values().cloned().collect()
     }
 
     /// Whether all objects were seen once.
@@ -298,7 +315,12 @@ impl<K: Watched> Inner<K> {
                 let kind = K::kind(&());
                 let (namespace, name, error) = (&key.0, &key.1, &invalid.error);
                 tracing::warn!(%kind, namespace, name, error, "malformed object");
-                self.malformed.insert(key, invalid.error);
+                let malformed = Malformed {
+                    key: key.clone(),
+                    uid: invalid.metadata.uid,
+                    error: invalid.error,
+                };
+                self.malformed.insert(key, malformed);
                 None
             }
         }
@@ -396,9 +418,10 @@ mod tests {
         }));
         index.take(Event::Apply(broken));
         assert_eq!(index.get("shop", "a").unwrap().spec.factor_percent, 200);
-        assert_eq!(index.read().malformed.len(), 1);
+        let malformed = index.malformed();
+        assert_eq!(malformed[0].error, "invalid type");
         index.take(Event::Apply(event("a", 300)));
-        assert!(index.read().malformed.is_empty());
+        assert!(index.malformed().is_empty());
     }
 
     #[tokio::test(start_paused = true)]

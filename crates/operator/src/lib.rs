@@ -18,6 +18,7 @@ pub mod external;
 mod future;
 mod keeper;
 mod lead;
+mod malformed;
 mod metrics;
 pub mod module_store;
 mod modules;

@@ -20,6 +20,7 @@ use crate::advice::{Board, KubeAdvice};
 use crate::breaker::Slots;
 use crate::external::Registration;
 use crate::keeper;
+use crate::malformed;
 use crate::metrics::Metrics;
 use crate::module_store::KubeModules;
 use crate::modules::Modules;
@@ -232,6 +233,11 @@ impl Operator {
         let switch = Api::namespaced(shared.client.clone(), &shared.namespace);
         let only = watcher::Config::default().fields(&format!("metadata.name={KILL_SWITCH}"));
         tasks.spawn(Arc::clone(&indexes.kill_switch).keep(switch, only, stop.clone()));
+        let others = malformed::Others {
+            sources: Arc::clone(&sources),
+            modules: Arc::clone(&modules),
+        };
+        tasks.spawn(malformed::tell(Arc::clone(&shared), others, stop.clone()));
         let (client, claim) = (shared.client.clone(), shared.claim.clone());
         let of_sources = Arc::clone(&shared.sources);
         tasks.spawn(keeper::sources(

@@ -161,6 +161,8 @@ impl ControlPlane {
         bed.wait_until("kube-scheduler", "answering /readyz", LIMIT, || {
             scheduler.text("/readyz").map(drop).map_err(shown)
         })?;
+        let etcd = format!("http://127.0.0.1:{}", bed.port("etcd-client")?);
+        bed.set_fact("etcd", etcd)?;
         let kubeconfig = layout.kubeconfig("admin");
         bed.set_fact("kubeconfig", kubeconfig.display().to_string())?;
         bed.set_fact("server", api.server())?;
@@ -217,6 +219,18 @@ impl ControlPlane {
             .env("KUBECONFIG", &self.kubeconfig)
             .stdin(Stdio::null());
         command
+    }
+
+    /// `etcdctl` at its etcd, to change what is stored behind the API server's back; `None` for a cluster that was there
+    /// before.
+    #[must_use]
+    pub fn etcdctl(&self) -> Option<Command> {
+        let endpoint = self.bed.as_ref()?.fact("etcd")?;
+        let mut command = Command::new(parts::find("etcd").ok()?.program("etcdctl"));
+        command
+            .arg(format!("--endpoints={endpoint}"))
+            .stdin(Stdio::null());
+        Some(command)
     }
 
     /// Its processes; `None` for a cluster that was there before.

@@ -18,6 +18,7 @@ mod held;
 mod kubelet;
 mod learning;
 mod load;
+mod malformed;
 mod modules;
 mod quality;
 mod relay;

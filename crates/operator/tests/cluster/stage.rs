@@ -92,7 +92,7 @@ pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> 
 
 /// A namespace with an operator that looks at nothing else.
 pub(crate) struct Stage {
-    plane: &'static ControlPlane,
+    pub(crate) plane: &'static ControlPlane,
     prometheus: &'static Prometheus,
     namespace: Namespace<'static>,
     /// Each with a runtime of its own, as if it were a process.

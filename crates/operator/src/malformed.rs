@@ -1,0 +1,94 @@
+//! Tells people of objects that do not fit their definition, as one that an older definition let in: what was known of
+//! them before stands, and after a restart they are as if they were not there.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use foreshard_api::v1alpha1::{PolicyModule, PrometheusSource};
+use foreshard_controller::call::in_time;
+use foreshard_controller::error::chain;
+use foreshard_controller::index::{Index, Malformed, Watched};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::events::{Event, EventType};
+use tokio_util::sync::CancellationToken;
+
+use crate::shared::Shared;
+
+/// Nobody waits for it: what is known stands.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Kinds that nobody else looks through.
+pub(crate) struct Others {
+    pub(crate) sources: Arc<Index<PrometheusSource>>,
+    pub(crate) modules: Arc<Index<PolicyModule>>,
+}
+
+/// Writes an event about each, once for each thing that is wrong, until `stop`.
+pub(crate) async fn tell(shared: Arc<Shared>, others: Others, stop: CancellationToken) {
+    let mut told = BTreeSet::new();
+    loop {
+        let all = all(&shared, &others);
+        told.retain(|it| all.contains(it));
+        for it in all {
+            if shared.claim.holds() && !told.contains(&it) && publish(&shared, &it).await {
+                told.insert(it);
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// Kind, and what is wrong with which object.
+type Found = (String, Malformed);
+
+fn all(shared: &Shared, others: &Others) -> BTreeSet<Found> {
+    let indexes = &shared.indexes;
+    let mut all = BTreeSet::new();
+    all.extend(of(&indexes.policies));
+    all.extend(of(&indexes.overrides));
+    all.extend(of(&indexes.events));
+    all.extend(of(&indexes.recommendations));
+    all.extend(of(&others.sources));
+    all.extend(of(&others.modules));
+    all
+}
+
+fn of<K: Watched>(index: &Index<K>) -> impl Iterator<Item = Found> + use<K> {
+    let kind = K::kind(&()).into_owned();
+    index
+        .malformed()
+        .into_iter()
+        .map(move |it| (kind.clone(), it))
+}
+
+async fn publish(shared: &Shared, (kind, malformed): &Found) -> bool {
+    let (namespace, name) = malformed.key.clone();
+    let about = ObjectReference {
+        api_version: Some("foreshard.dev/v1alpha1".to_owned()),
+        kind: Some(kind.clone()),
+        namespace: Some(namespace),
+        name: Some(name),
+        uid: malformed.uid.clone(),
+        ..ObjectReference::default()
+    };
+    let event = Event {
+        type_: EventType::Warning,
+        reason: "Malformed".to_owned(),
+        action: "Reading".to_owned(),
+        note: Some(format!(
+            "It does not fit its definition, and what was known of it before stands: {}. Write it anew, with kubectl edit \
+             or from Git.",
+            malformed.error
+        )),
+        secondary: None,
+    };
+    let published = in_time(shared.recorder.publish(&event, &about)).await;
+    if let Err(error) = &published {
+        tracing::warn!(error = chain(error), "event not written");
+    }
+    published.is_ok()
+}

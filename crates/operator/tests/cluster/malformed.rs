@@ -1,0 +1,80 @@
+//! An object that is stored and does not fit its definition, as one that an older definition let in: it is told, nothing is
+//! done by it, and the others go on.
+
+use serde_json::{Value, json};
+
+use crate::stage::{GROUP, Stage, eventually};
+
+/// Changes what etcd holds of a policy, behind the API server's back.
+fn tamper(stage: &Stage, policy: &str, change: impl FnOnce(&mut Value)) {
+    let key = format!(
+        "/registry/foreshard.dev/scalingpolicies/{}/{policy}",
+        stage.name()
+    );
+    let etcdctl = || stage.plane.etcdctl().unwrap();
+    let stored = etcdctl()
+        .args(["get", "--print-value-only", &key])
+        .output()
+        .unwrap();
+    let mut stored: Value = serde_json::from_slice(&stored.stdout).unwrap();
+    change(&mut stored);
+    let put = etcdctl().args(["put", &key, &stored.to_string()]).output();
+    assert!(put.as_ref().unwrap().status.success(), "{put:?}");
+}
+
+/// Waits for the event about a policy; answers what it says.
+fn told(stage: &Stage, policy: &str) -> String {
+    eventually("an event", || {
+        let events = stage.list("apis/events.k8s.io/v1", "events");
+        let mut about = events
+            .iter()
+            .filter(|it| it["reason"] == "Malformed" && it["regarding"]["name"] == policy);
+        let found = about.next().map(|it| it["note"].to_string());
+        found.ok_or(events.clone())
+    })
+}
+
+fn higher(min: u32) -> Value {
+    json!({"spec": {"actions": [{"type": "Replicas", "mode": "Auto", "min": min, "max": 20}]}})
+}
+
+#[test]
+fn what_cannot_be_read_is_told_and_the_others_go_on() {
+    let Some(mut stage) = Stage::new("malformed") else {
+        return;
+    };
+    if stage.plane.etcdctl().is_none() {
+        eprintln!("left out: the etcd of this cluster is not ours to change");
+        return;
+    }
+    for name in ["web", "other"] {
+        stage.deployment(name, 3);
+        stage.policy(name, "vector(250)", "Auto");
+        stage.expect(name, "Ready", "True", "Decides");
+    }
+    tamper(&stage, "web", |it| {
+        it["spec"]["actions"][0]["min"] = "seven".into();
+    });
+    let said = told(&stage, "web");
+    assert!(said.contains("seven") && said.contains("min"), "{said}");
+    let change = |name: &str, min: u32| {
+        let patch = higher(min);
+        stage.patch(GROUP, "scalingpolicies", name, &patch).unwrap();
+    };
+    change("other", 5);
+    stage.expect_replicas("other", 5);
+    assert_eq!(stage.replicas("web"), 3);
+    // What was known of it is not known any more, and nothing is done in its name.
+    stage.kill(0);
+    stage.operate(false);
+    let change = |name: &str, min: u32| {
+        let patch = higher(min);
+        stage.patch(GROUP, "scalingpolicies", name, &patch).unwrap();
+    };
+    change("other", 6);
+    stage.expect_replicas("other", 6);
+    assert_eq!(stage.replicas("web"), 3);
+    change("web", 7);
+    stage.expect_replicas("web", 7);
+    stage.expect("web", "Ready", "True", "Decides");
+}
