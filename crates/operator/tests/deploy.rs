@@ -113,5 +113,41 @@ fn every_overlay_and_component_is_taken() {
         // What admission has to say of pods and policies comes as a warning.
         assert!(!said.contains("Warning"), "{name}: {said}");
     }
+    a_cluster_that_has_served_is_protected(&plane);
     plane.down().unwrap();
+}
+
+fn a_cluster_that_has_served_is_protected(plane: &ControlPlane) {
+    let vitesses = "/apis/foreshard.dev/v1alpha1/namespaces/shop/vitesses";
+    let example = format!("{vitesses}/example");
+    let text = include_str!("../../../examples/vitess/minimal.yaml");
+    let vitess: serde_json::Value = serde_saphyr::from_str(text).unwrap();
+    let create = || plane.api().post(vitesses, &vitess).unwrap();
+    // One that never served may go.
+    create();
+    plane.api().delete(&example).unwrap();
+    create();
+    let served = json!({"status": {"initialized": true}});
+    plane
+        .api()
+        .patch(&format!("{example}/status"), &served)
+        .unwrap();
+    // A policy holds a moment after it was written.
+    let begun = Instant::now();
+    let dry = format!("{example}?dryRun=All");
+    let said = loop {
+        match plane.api().delete(&dry) {
+            Err(error) => break error.to_string(),
+            Ok(_) => assert!(begun.elapsed() < Duration::from_secs(60)),
+        }
+        thread::sleep(Duration::from_millis(50));
+    };
+    assert!(
+        said.contains("set spec.deletionProtection to Disabled first"),
+        "{said}"
+    );
+    assert!(plane.api().delete(&example).is_err());
+    let disabled = json!({"spec": {"deletionProtection": "Disabled"}});
+    plane.api().patch(&example, &disabled).unwrap();
+    plane.api().delete(&example).unwrap();
 }

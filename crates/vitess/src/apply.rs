@@ -108,6 +108,10 @@ impl Writer {
             return Ok(());
         }
         self.leads()?;
+        // What was there and is gone is not made anew by the way: an empty volume would be taken for the one that was seen.
+        if let Some(uid) = live.and_then(|it| it.uid()) {
+            value["metadata"]["uid"] = uid.into();
+        }
         let parameters = PatchParams::apply(self.manager).force();
         let api = self.api::<K>(wanted.namespace().as_deref());
         in_time(api.patch(&name, &parameters, &Patch::Apply(value)))

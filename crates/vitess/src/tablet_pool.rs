@@ -1,12 +1,13 @@
 //! Tablets of one type of one shard in one cell: a pod and a volume for each.
 //!
-//! [`plan`], [`leave`], [`storage`] and [`build`] are pure. A volume is made only while its shard has no data: later, an
-//! empty one would be a replica without rows, so that growing needs a source of data, and without one it is refused.
+//! [`plan`], [`fill`], [`leave`], [`storage`] and [`build`] are pure. Empty volumes are made only while their shard has no
+//! data; later, one is marked and filled from the primary before its tablet serves, and without a primary it is refused.
 //! [`leave`] says how tablets go when fewer are wanted, [`storage`] how volumes grow.
 
 use foreshard_api::v1alpha1::TabletPool;
 
 pub mod build;
+pub mod fill;
 pub mod leave;
 pub mod plan;
 pub(crate) mod status;

@@ -314,7 +314,7 @@ fn stays_dead(node: &Node) {
     eprintln!("four tablets again after {} s", begun.elapsed().as_secs());
     let words = "select group_concat(word order by id) from kept";
     let said = eventually("all is there", LIMIT, || query(node, at, words));
-    assert_eq!(said, "yes,still,still");
+    assert_eq!(said, "no,still,still");
 }
 
 /// The pod of the primary that the gateways send writes to.
@@ -327,6 +327,77 @@ fn serving_primary(node: &Node, at: &str) -> Result<String, String> {
     Ok(format!("example-tablet-{uid}"))
 }
 
+/// The pool is scaled to four, one more than semi-sync needs: the new one copies the primary.
+fn one_more(node: &Node) {
+    let begun = Instant::now();
+    let before = tablets(node);
+    scale(node, 4);
+    let vitess = eventually("a fourth tablet serves", LIMIT, || {
+        let vitess = get(node, &format!("{GROUP}/vitesses/example"));
+        let all = vitess["status"]["tabletsReady"] == "4/4";
+        all.then(|| vitess.clone()).ok_or_else(|| {
+            let pools = get(node, &format!("{GROUP}/tabletpools"));
+            (
+                vitess["status"].clone(),
+                pools["items"][0]["status"].clone(),
+            )
+        })
+    });
+    assert!(is_true(&vitess, "Ready"));
+    eprintln!("a fourth one after {} s", begun.elapsed().as_secs());
+    let all = tablets(node);
+    let new = all.iter().find(|it| !before.contains(it)).unwrap();
+    // By its own mysqld: what was there before it, and what came after it.
+    let own = |statement: &str| {
+        let said = node
+            .plane()
+            .kubectl(["exec", new, "--container=mysqld", "--", "mysql"])
+            .args(["--no-defaults", "--socket=/vt/socket/mysql.sock"])
+            .args(["--user=vt_dba", &format!("--password={}", dba(node))])
+            .args(["--skip-column-names", "--batch", "--execute", statement])
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        said.status
+            .success()
+            .then(|| text(&said.stdout))
+            .ok_or_else(|| text(&said.stderr))
+    };
+    let copied = "select concat(state, ' ', error_no) from performance_schema.clone_status";
+    assert_eq!(own(copied).unwrap(), "Completed 0");
+    let later = "update kept set word = 'no' where id = 1";
+    eventually("a row is written", LIMIT, || query(node, new, later));
+    eventually("it follows the primary", LIMIT, || {
+        let word = own("select word from vt_commerce.kept where id = 1");
+        (word.as_deref() == Ok("no")).then_some(()).ok_or(word)
+    });
+    let pools = get(node, &format!("{GROUP}/tabletpools"));
+    let took = &pools["items"][0]["status"]["leadTimeSeconds"];
+    assert!(took.is_u64(), "{took}");
+}
+
+/// The password of MySQL's administrator.
+fn dba(node: &Node) -> String {
+    let users = get(node, &format!("{CORE}/secrets/example-mysql-users"));
+    let users = users["data"]["credentials.json"]
+        .as_str()
+        .unwrap_or_default();
+    let users = base64::engine::general_purpose::STANDARD.decode(users);
+    let users: Value = serde_json::from_slice(&users.unwrap()).unwrap();
+    users["vt_dba"][0].as_str().unwrap().to_owned()
+}
+
+fn scale(node: &Node, replicas: u32) {
+    let pools = get(node, &format!("{GROUP}/tabletpools"));
+    let pool = pools["items"][0]["metadata"]["name"].as_str().unwrap();
+    let wanted = [
+        format!("--replicas={replicas}"),
+        format!("tabletpool/{pool}"),
+    ];
+    let scaled = node.plane().kubectl(["scale"]).args(wanted).status();
+    assert!(scaled.unwrap().success());
+}
+
 fn annotate(node: &Node, annotation: &str) {
     let done = node
         .plane()
@@ -337,14 +408,8 @@ fn annotate(node: &Node, annotation: &str) {
 
 /// The pool is scaled to three while rows are written.
 fn one_leaves(node: &Node) {
-    let pools = get(node, &format!("{GROUP}/tabletpools"));
-    let pool = pools["items"][0]["metadata"]["name"].as_str().unwrap();
     let begun = Instant::now();
-    let scaled = node
-        .plane()
-        .kubectl(["scale", "--replicas=3", &format!("tabletpool/{pool}")])
-        .status();
-    assert!(scaled.unwrap().success());
+    scale(node, 3);
     let mut written = 3;
     let left = eventually("one tablet has left", LIMIT, || {
         let all = tablets(node);
@@ -375,18 +440,16 @@ fn one_leaves(node: &Node) {
 fn an_object_becomes_a_cluster_that_answers_and_outlives_its_primary() {
     let Some(node) = node() else { return };
     let runtime = operate(&node);
-    let mut vitess: Value = serde_saphyr::from_str(EXAMPLE).unwrap();
-    // One more than semi-sync needs, so that one may leave.
-    vitess["spec"]["keyspaces"][0]["tabletPools"][0]["initialReplicas"] = 4.into();
+    let vitess: Value = serde_saphyr::from_str(EXAMPLE).unwrap();
     let begun = Instant::now();
     let vitesses = format!("{GROUP}/vitesses");
     node.plane().api().post(&vitesses, &vitess).unwrap();
     let ready = expect_ready(&node, "the cluster serves");
     eprintln!("ready after {} s", begun.elapsed().as_secs());
-    assert_eq!(ready["status"]["tabletsReady"], "4/4");
+    assert_eq!(ready["status"]["tabletsReady"], "3/3");
     assert_eq!(ready["status"]["initialized"], true);
     let all = tablets(&node);
-    assert_eq!(all.len(), 4, "{all:?}");
+    assert_eq!(all.len(), 3, "{all:?}");
     let replica = all[0].clone();
     let made = "create table kept (id bigint primary key, word varchar(20))";
     eventually("a table is made", LIMIT, || query(&node, &replica, made));
@@ -397,6 +460,7 @@ fn an_object_becomes_a_cluster_that_answers_and_outlives_its_primary() {
     assert_eq!(said, "yes");
     eprintln!("a row was read after {} s", begun.elapsed().as_secs());
 
+    one_more(&node);
     comes_back(&node);
     stays_dead(&node);
     one_leaves(&node);

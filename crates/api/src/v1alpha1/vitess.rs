@@ -92,7 +92,7 @@ pub struct VitessSpec {
     /// When a change may restart what serves.
     #[serde(default)]
     pub update_strategy: UpdateStrategy,
-    /// Whether the object can be deleted while it serves.
+    /// Whether the object can be deleted once it has served.
     #[serde(default)]
     pub deletion_protection: DeletionProtection,
 }
@@ -123,7 +123,7 @@ fn version() -> String {
     VITESS_VERSION.to_owned()
 }
 
-/// Whether a cluster can be deleted while it serves.
+/// Whether a cluster can be deleted once it has served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionProtection {
     /// Deleting it is refused.

@@ -9,7 +9,7 @@ use super::build;
 use super::policies::policies;
 use super::wanted::Wanted;
 use crate::shard;
-use crate::tablet_pool::build::{Source, claim, pod};
+use crate::tablet_pool::build::{Source, claim, copies, pod};
 use crate::workload;
 
 fn object() -> Vitess {
@@ -88,8 +88,21 @@ fn a_keyspace_and_its_tablets() {
         shard: &shard,
         pool: &pool,
     };
-    insta::assert_yaml_snapshot!("tablet_pod", pod(&of, 0));
-    insta::assert_yaml_snapshot!("tablet_claim", claim(&of, 0));
+    insta::assert_yaml_snapshot!("tablet_pod", pod(&of, 0, false));
+    insta::assert_yaml_snapshot!("tablet_claim", claim(&of, 0, false));
+    // What differs where it copies the primary first, which does not make it an outdated one later.
+    let copying = pod(&of, 0, true);
+    assert!(copies(&copying) && !copies(&pod(&of, 0, false)));
+    assert_eq!(
+        copying.metadata.annotations,
+        pod(&of, 0, false).metadata.annotations
+    );
+    let vttablet = &copying.spec.unwrap().containers[0];
+    let args = vttablet.args.as_ref().unwrap();
+    let args = &args[args.len() - 7..];
+    let env = vttablet.env.as_ref().unwrap().last();
+    insta::assert_yaml_snapshot!("copying_tablet", (args, env));
+    insta::assert_yaml_snapshot!("filling_claim", claim(&of, 0, true).metadata.annotations);
 }
 
 #[test]

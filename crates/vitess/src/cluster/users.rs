@@ -13,6 +13,10 @@ pub(crate) const INIT: &str = "init_db.sql";
 pub(crate) const CREDENTIALS: &str = "credentials.json";
 /// Whom the gateways know.
 pub(crate) const GATE_USERS: &str = "users.json";
+/// The password by which a new tablet copies the primary, by itself: programs take it as a flag.
+pub(crate) const CLONE_PASSWORD: &str = "clone-password";
+/// By which a new tablet copies the primary.
+pub(crate) const CLONE_USER: &str = "vt_clone";
 /// The user of the gateways.
 const APP: &str = "app";
 /// Bytes of a password: 128 bits of chance. As hexadecimal digits that is the longest that replication takes.
@@ -35,7 +39,7 @@ const QUERIES: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PRO
      ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER ON *.*";
 
 /// The users that Vitess 24 expects, as its own `init_db.sql` has them.
-const USERS: [User; 7] = [
+const USERS: [User; 8] = [
     User {
         name: "vt_dba",
         host: "localhost",
@@ -73,6 +77,11 @@ const USERS: [User; 7] = [
             "SELECT, PROCESS, SUPER, REPLICATION CLIENT, RELOAD ON *.*",
             "SELECT, UPDATE, DELETE, DROP ON performance_schema.*",
         ],
+    },
+    User {
+        name: CLONE_USER,
+        host: "%",
+        grants: &["BACKUP_ADMIN ON *.*"],
     },
 ];
 
@@ -114,9 +123,11 @@ fn mysql_with(passwords: &[(&User, String)]) -> Content {
         .iter()
         .map(|(user, password)| (user.name, [&**password]))
         .collect();
+    let of_clone = of_users.get(CLONE_USER).map_or("", |[it]| it).to_owned();
     content([
         (INIT, format!("{}\n", sql.join("\n"))),
         (CREDENTIALS, json!(of_users).to_string()),
+        (CLONE_PASSWORD, of_clone),
     ])
 }
 
@@ -157,6 +168,7 @@ mod tests {
         let Content { data, .. } = mysql_with(&passwords);
         insta::assert_snapshot!(data[INIT]);
         insta::assert_snapshot!(data[CREDENTIALS]);
+        assert_eq!(data[CLONE_PASSWORD], "of-vt_clone");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::replicas::{self, Asked};
 use crate::shard::build;
 use crate::shard::status::{self, Told};
 use crate::shared::Shared;
-use crate::tablet_pool::{self, INDEXES};
+use crate::tablet_pool::{self, INDEXES, fill};
 use crate::worker::{Pass, Passed};
 
 /// One shard's worker.
@@ -168,7 +168,7 @@ async fn put(
     writers.shard.apply(&wanted, live.as_deref()).await
 }
 
-/// Tablets that there are: those wanted that have a volume, and those that leave, as long as their pods are there.
+/// Tablets that there are: those wanted that have a volume with rows, and those that leave, as long as their pods are there.
 fn tablets(shared: &Shared, names: &ClusterNames, shard: &KeyspaceShard) -> i32 {
     let namespace = &names.namespace;
     let of_pool = |pool: &Arc<TabletPool>| {
@@ -176,7 +176,8 @@ fn tablets(shared: &Shared, names: &ClusterNames, shard: &KeyspaceShard) -> i32 
         let is_there = |index: &u32| {
             let name = names.tablet(uid(&key, *index));
             if *index < wanted {
-                shared.claims.get(namespace, &name).is_some()
+                let claim = shared.claims.get(namespace, &name);
+                claim.is_some_and(|it| !fill::is_marked(&it))
             } else {
                 shared.pods.get(namespace, &name).is_some()
             }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use foreshard_api::v1alpha1::compute::Resources;
 use foreshard_api::v1alpha1::{KeyspaceShard, TabletPool};
 use k8s_openapi::api::core::v1::{
-    Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource, EnvVar, ExecAction,
+    Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource, EnvVar, EnvVarSource, ExecAction,
     ObjectFieldSelector, PersistentVolumeClaim, PersistentVolumeClaimSpec,
-    PersistentVolumeClaimVolumeSource, Pod, PodSpec, Probe, Volume, VolumeMount,
+    PersistentVolumeClaimVolumeSource, Pod, PodSpec, Probe, SecretKeySelector, Volume, VolumeMount,
     VolumeResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -18,10 +18,11 @@ use crate::cluster::flags::{self, TLS};
 use crate::cluster::identity::uid;
 use crate::cluster::names::{GRPC_PORT, Labels, MYSQL_PORT, PoolKey, VTTABLET, WEB_PORT};
 use crate::cluster::program::{USER, topology};
-use crate::cluster::users::{CREDENTIALS, INIT};
+use crate::cluster::users::{CLONE_PASSWORD, CLONE_USER, CREDENTIALS, INIT};
 use crate::cluster::wanted::Wanted;
 use crate::digest;
 use crate::names::INDEX;
+use crate::tablet_pool::fill;
 use crate::workload;
 
 /// On a pod: digest of its template.
@@ -67,6 +68,19 @@ impl<'a> Source<'a> {
         self.wanted.names.tablet(uid(&self.key(), index))
     }
 
+    /// By which pods and volumes of the shard are listed.
+    #[must_use]
+    pub fn shard_selector(&self) -> String {
+        let spec = &self.pool.spec;
+        let names = &self.wanted.names;
+        let all = names.shard_selector(&spec.keyspace, &spec.key_range);
+        let all: Vec<_> = all
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        all.join(",")
+    }
+
     /// Labels of its pod and volume.
     #[must_use]
     pub fn labels(&self, index: u32) -> Labels {
@@ -90,15 +104,17 @@ pub fn key(pool: &TabletPool) -> PoolKey<'_> {
     }
 }
 
-/// The volume of a tablet. It has no owner: data outlives the object, and is taken over by name.
+/// The volume of a tablet. It has no owner: data outlives the object, and is taken over by name. `fills`: it begins
+/// without data, while its shard has some.
 #[must_use]
-pub fn claim(of: &Source<'_>, index: u32) -> PersistentVolumeClaim {
+pub fn claim(of: &Source<'_>, index: u32, fills: bool) -> PersistentVolumeClaim {
     let storage = &of.pool.spec.template.storage;
     PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: Some(of.name(index)),
             namespace: Some(of.wanted.names.namespace.clone()),
             labels: Some(of.labels(index)),
+            annotations: fills.then(fill::mark),
             ..ObjectMeta::default()
         },
         spec: Some(PersistentVolumeClaimSpec {
@@ -121,8 +137,9 @@ pub fn kept_claim(
     index: u32,
     live: &PersistentVolumeClaim,
     size: String,
+    fills: bool,
 ) -> PersistentVolumeClaim {
-    let mut claim = claim(of, index);
+    let mut claim = claim(of, index, fills);
     if let Some(spec) = &mut claim.spec {
         // One that was taken over by its name may be of another class and another mode, which stay.
         if let Some(modes) = live.spec.as_ref().and_then(|it| it.access_modes.clone()) {
@@ -140,18 +157,23 @@ pub fn kept_claim(
     claim
 }
 
-/// The pod of a tablet.
+/// The pod of a tablet; `fills`: it copies the primary first.
 #[must_use]
-pub fn pod(of: &Source<'_>, index: u32) -> Pod {
+pub fn pod(of: &Source<'_>, index: u32, fills: bool) -> Pod {
     let names = &of.wanted.names;
-    let spec = template(of, index);
-    // A spec of plain values is always JSON.
-    let template = digest::short(&serde_json::to_string(&spec).unwrap_or_default());
+    let mut spec = template(of, index);
+    let configuration = configuration(of);
+    // A spec of plain values is always JSON. That it was filled once does not make it another one.
+    let template = serde_json::to_string(&spec).unwrap_or_default();
+    let template = digest::short(&format!("{template}{configuration}"));
+    if fills {
+        clones(of, &mut spec);
+    }
     let owner = workload::owner(of.pool);
     let meta = workload::meta(&owner, &names.namespace, of.name(index), of.labels(index));
     let annotations = [
         (TEMPLATE.to_owned(), template),
-        (MY_CNF.to_owned(), configuration(of)),
+        (MY_CNF.to_owned(), configuration),
     ];
     Pod {
         metadata: ObjectMeta {
@@ -334,10 +356,55 @@ fn vttablet(of: &Source<'_>, index: u32, mounts: Vec<VolumeMount>) -> Container 
     }
 }
 
-/// Lines that follow from memory, and then the user's, which count more.
+/// By which a pod's vttablet copies the primary where mysqld has no tables yet:
+/// <https://vitess.io/docs/24.0/reference/programs/vttablet/>.
+const CLONES: &str = "--restore-with-clone";
+
+/// Whether a pod copies the primary first.
+#[must_use]
+pub fn copies(pod: &Pod) -> bool {
+    let spec = pod.spec.as_ref();
+    let mut containers = spec.into_iter().flat_map(|it| &it.containers);
+    containers.any(|it| it.args.iter().flatten().any(|arg| arg == CLONES))
+}
+
+fn clones(of: &Source<'_>, spec: &mut PodSpec) {
+    let Some(vttablet) = spec.containers.first_mut() else {
+        return;
+    };
+    let more = [
+        "--mysql-clone-enabled".to_owned(),
+        CLONES.to_owned(),
+        "--clone-from-primary".to_owned(),
+        format!("--db-clone-user={CLONE_USER}"),
+        "--db-clone-password=$(CLONE_PASSWORD)".to_owned(),
+        "--db-clone-use-ssl".to_owned(),
+        // mysqld starts again on what it copied.
+        format!("--clone-restart-wait-timeout={STARTUP_SECONDS}s"),
+    ];
+    vttablet.args.get_or_insert_default().extend(more);
+    vttablet.env.get_or_insert_default().push(EnvVar {
+        name: "CLONE_PASSWORD".to_owned(),
+        value: None,
+        value_from: Some(EnvVarSource {
+            secret_key_ref: Some(SecretKeySelector {
+                name: of.wanted.names.mysql_users(),
+                key: CLONE_PASSWORD.to_owned(),
+                optional: None,
+            }),
+            ..EnvVarSource::default()
+        }),
+    });
+}
+
+/// What makes a tablet one to be copied, lines that follow from memory, and then the user's, which count more.
 fn configuration(of: &Source<'_>) -> String {
     let template = &of.pool.spec.template;
-    let mut lines = Vec::new();
+    let mut lines = vec![
+        "plugin-load-add = mysql_clone.so".to_owned(),
+        // CLONE copies their tables without rows, and without a word.
+        "disabled_storage_engines = MyISAM,BLACKHOLE,FEDERATED,ARCHIVE,MEMORY".to_owned(),
+    ];
     if let Some(mebibytes) = buffer_pool_mebibytes(&template.mysqld) {
         lines.push(format!("innodb_buffer_pool_size = {mebibytes}M"));
     }

@@ -44,6 +44,8 @@ pub struct ClaimSeen {
     pub ends: bool,
     /// Whether its tablet was chosen to leave, and what was to become of it then.
     pub leaves: Option<Retention>,
+    /// Whether it has not all rows yet.
+    pub fills: bool,
 }
 
 /// A shard with all of its tablets.
@@ -197,6 +199,14 @@ fn leaves(victim: &TabletSeen, shard: &ShardSeen, settled: Option<u32>) -> Step 
     if pod.is_over {
         return Step::DeletePod(index);
     }
+    // Nobody needs what it has.
+    if victim.fills() && !pod.is_ready && shard.primary.as_ref() != Some(&victim.alias) {
+        return if victim.is_marked() {
+            Step::DeletePod(index)
+        } else {
+            Step::Mark(index)
+        };
+    }
     let refused = durability(victim, shard).map(Step::Refuse);
     let first = refused.or_else(|| obstacle(victim, shard).map(Step::Wait));
     if let Some(first) = first {
@@ -252,7 +262,8 @@ fn durability(victim: &TabletSeen, shard: &ShardSeen) -> Option<Held> {
     let stay = shard
         .tablets
         .iter()
-        .filter(|it| it.is_wanted && it.kind == TabletType::Replica && it.claim.is_some());
+        .filter(|it| it.is_wanted && it.kind == TabletType::Replica)
+        .filter(|it| it.claim.is_some_and(|claim| !claim.fills));
     let mut cells: Vec<&str> = stay.clone().map(|it| it.alias.cell.as_str()).collect();
     cells.sort_unstable();
     cells.dedup();
@@ -389,6 +400,10 @@ fn held(reason: &'static str, message: String) -> Held {
 impl TabletSeen {
     fn is_marked(&self) -> bool {
         self.claim.is_some_and(|it| it.leaves.is_some())
+    }
+
+    fn fills(&self) -> bool {
+        self.claim.is_some_and(|it| it.fills)
     }
 
     fn answers(&self) -> bool {

@@ -8,6 +8,8 @@ const RUNS: PodSeen = PodSeen {
     is_ready: true,
     ends: false,
     is_over: false,
+    is_placed: true,
+    copies: false,
 };
 const FOLLOWS: Replication = Replication {
     is_running: true,
@@ -66,6 +68,7 @@ fn the_highest_leaves_step_by_step() {
     let mut now = shard(3, 5, 0);
     assert_eq!(next(&now, None), Some(Step::Mark(4)));
     let marked = ClaimSeen {
+        fills: false,
         leaves: Some(Retention::Retain),
         ends: false,
     };
@@ -96,6 +99,7 @@ fn a_volume_goes_only_where_that_was_said_then_and_is_said_now() {
         left.tablets[3].pod = None;
         left.tablets[3].record = None;
         left.tablets[3].claim = Some(ClaimSeen {
+            fills: false,
             ends: false,
             leaves: Some(then),
         });
@@ -115,6 +119,7 @@ fn a_volume_goes_only_where_that_was_said_then_and_is_said_now() {
 fn a_primary_hands_over_to_the_nearest_that_is_least_behind() {
     let mut now = shard(4, 5, 4);
     now.tablets[4].claim = Some(ClaimSeen {
+        fills: false,
         ends: false,
         leaves: Some(Retention::Retain),
     });
@@ -186,6 +191,7 @@ fn nobody_leaves_a_shard_that_would_be_the_worse_for_it() {
             let mut other = tablet(9, false);
             other.pool = "b".to_owned();
             other.claim = Some(ClaimSeen {
+                fills: false,
                 ends: false,
                 leaves,
             });
@@ -217,6 +223,7 @@ fn one_that_is_broken_leaves_without_being_asked() {
     });
     now.tablets[3].replication = None;
     now.tablets[3].claim = Some(ClaimSeen {
+        fills: false,
         ends: false,
         leaves: Some(Retention::Retain),
     });
@@ -228,11 +235,38 @@ fn one_that_is_broken_leaves_without_being_asked() {
 }
 
 #[test]
+fn one_that_has_no_rows_yet_leaves_whatever_the_shard_lacks_and_counts_for_nothing() {
+    let mut now = shard(3, 4, 0);
+    let fills = |leaves: Option<Retention>| {
+        Some(ClaimSeen {
+            fills: true,
+            ends: false,
+            leaves,
+        })
+    };
+    now.tablets[3].pod = Some(PodSeen {
+        is_ready: false,
+        ..RUNS
+    });
+    now.tablets[3].record = Some(Recorded::Restore);
+    now.tablets[3].claim = fills(None);
+    now.primary = None;
+    assert_eq!(next(&now, None), Some(Step::Mark(3)));
+    now.tablets[3].claim = fills(Some(Retention::Delete));
+    assert_eq!(next(&now, None), Some(Step::DeletePod(3)));
+    // Not a copy of anything.
+    let mut now = shard(3, 4, 0);
+    now.tablets[2].claim = fills(None);
+    assert_eq!(reason(next(&now, None)), "DurabilityNeedsTablets");
+}
+
+#[test]
 fn one_that_is_wanted_again_serves_again_and_one_that_people_drained_does_not() {
     let mut now = shard(4, 4, 0);
     now.tablets[3].record = Some(Recorded::Drained);
     assert_eq!(next(&now, None), None);
     now.tablets[3].claim = Some(ClaimSeen {
+        fills: false,
         ends: false,
         leaves: Some(Retention::Delete),
     });
@@ -273,11 +307,14 @@ fn anything() -> impl Strategy<Value = ShardSeen> {
                 },
                 is_wanted,
                 pod: pod.map(|(is_ready, ends)| PodSeen {
+                    is_placed: true,
+                    copies: false,
                     is_ready,
                     ends,
                     is_over: false,
                 }),
                 claim: claim.map(|(ends, leaves)| ClaimSeen {
+                    fills: false,
                     ends,
                     leaves: [None, Some(Retention::Retain), Some(Retention::Delete)]
                         [usize::from(leaves)],
@@ -358,6 +395,7 @@ proptest! {
 
 fn marked(leaves: Retention) -> Option<ClaimSeen> {
     Some(ClaimSeen {
+        fills: false,
         ends: false,
         leaves: Some(leaves),
     })

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 
+use crate::tablet_pool::build::copies;
+
 /// A pod as far as it matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PodSeen {
@@ -13,6 +15,10 @@ pub struct PodSeen {
     pub ends: bool,
     /// Whether it ran to an end, so that it never runs again.
     pub is_over: bool,
+    /// Whether it has a node. One that has none, and whose volume is gone, never gets one.
+    pub is_placed: bool,
+    /// Whether it copies the primary before it serves.
+    pub copies: bool,
 }
 
 /// What there is.
@@ -24,6 +30,10 @@ pub struct Seen {
     pub claims: BTreeMap<u32, bool>,
     /// Whether the shard has data, so that an empty volume is none of its own.
     pub has_data: bool,
+    /// Volumes of these that were not filled yet.
+    pub fills: BTreeSet<u32>,
+    /// The tablet of another pool of the shard that is being filled.
+    pub fills_elsewhere: Option<String>,
 }
 
 /// Why something stays as it is, and what to do about it.
@@ -40,12 +50,16 @@ pub struct Held {
 pub struct Plan {
     /// Volumes to be made; pods wait for them.
     pub claims: BTreeSet<u32>,
+    /// A volume to be made and filled with the rows that the shard has.
+    pub fill: Option<u32>,
     /// Pods to be made.
     pub pods: BTreeSet<u32>,
     /// Pods to be deleted, which run no more.
     pub over: BTreeSet<u32>,
     /// What is not done.
     pub held: Option<Held>,
+    /// What is done later.
+    pub waits: Option<Held>,
 }
 
 /// Decides, for so many tablets.
@@ -55,31 +69,56 @@ pub fn plan(replicas: u32, seen: &Seen) -> Plan {
     let missing = (0..replicas).filter(|index| !seen.claims.contains_key(index));
     let missing: BTreeSet<u32> = missing.collect();
     if seen.has_data {
-        plan.held = missing.first().map(|index| no_source(*index));
+        match (missing.first(), seen.filling(replicas)) {
+            (Some(index), Some(other)) => plan.waits = Some(fills_another(*index, &other)),
+            // What still runs without one is gone soon.
+            (Some(index), None) if seen.pods.contains_key(index) => {}
+            (index, _) => plan.fill = index.copied(),
+        }
     } else {
         plan.claims = missing.clone();
     }
     // All volumes are there before the first pod: once a primary is elected, none is made any more.
     if plan.claims.is_empty() {
         let pods = (0..replicas).filter(|index| !missing.contains(index));
-        plan.pods = pods
-            .filter(|index| !seen.pods.contains_key(index) && seen.claims[index].eq(&false))
-            .collect();
+        let pods =
+            pods.filter(|index| !seen.pods.contains_key(index) && seen.claims[index].eq(&false));
+        let (fills, full): (Vec<_>, Vec<_>) = pods.partition(|index| seen.fills.contains(index));
+        let copies = |index: &u32| seen.pods.contains_key(index);
+        let is_busy = seen.fills.iter().any(copies) || seen.fills_elsewhere.is_some();
+        plan.pods = full.into_iter().collect();
+        plan.pods.extend(fills.first().filter(|_| !is_busy));
     }
     // Those beyond leave in their own way.
     let over = seen.pods.range(..replicas);
-    let over = over.filter(|(_, pod)| pod.is_over && !pod.ends);
+    let over = over.filter(|(index, pod)| !pod.ends && seen.is_lost(**index, pod));
     plan.over = over.map(|(index, _)| *index).collect();
     plan
 }
 
-fn no_source(index: u32) -> Held {
+/// Why a tablet is not made yet.
+pub(crate) fn fills_another(index: u32, other: &str) -> Held {
     Held {
-        reason: "NoProvisioningSource",
+        reason: "AnotherTabletFills",
         message: format!(
-            "Tablet {index} has no volume, and nothing to fill one from: this version restores no backups and clones no \
-             tablets. Set replicas to what there is."
+            "Tablet {index} is made once {other} has its rows: a primary is copied by one at a time."
         ),
+    }
+}
+
+impl Seen {
+    /// Whether a pod will never serve: it ran to its end, its volume is gone, or it was made for rows that are not there.
+    fn is_lost(&self, index: u32, pod: &PodSeen) -> bool {
+        let has_no_volume = !self.claims.contains_key(&index) && !pod.is_placed;
+        pod.is_over || has_no_volume || (self.fills.contains(&index) && !pod.copies)
+    }
+
+    /// Who is being filled. What was begun with one that is not wanted any more, and has no pod, goes on when it is.
+    fn filling(&self, replicas: u32) -> Option<String> {
+        let is_on = |index: &&u32| **index < replicas || self.pods.contains_key(*index);
+        let own = self.fills.iter().find(is_on);
+        own.map(|index| format!("tablet {index}"))
+            .or_else(|| self.fills_elsewhere.clone())
     }
 }
 
@@ -98,6 +137,8 @@ impl PodSeen {
             is_ready,
             ends: pod.metadata.deletion_timestamp.is_some(),
             is_over: matches!(phase, Some("Failed" | "Succeeded")),
+            is_placed: pod.spec.as_ref().is_some_and(|it| it.node_name.is_some()),
+            copies: copies(pod),
         }
     }
 }
@@ -116,6 +157,8 @@ mod tests {
         is_ready: true,
         ends: false,
         is_over: false,
+        is_placed: true,
+        copies: false,
     };
 
     fn seen(pods: &[u32], claims: &[u32], has_data: bool) -> Seen {
@@ -123,6 +166,7 @@ mod tests {
             pods: pods.iter().map(|it| (*it, RUNS)).collect(),
             claims: claims.iter().map(|it| (*it, false)).collect(),
             has_data,
+            ..Seen::default()
         }
     }
 
@@ -132,26 +176,97 @@ mod tests {
 
     #[test]
     fn volumes_come_before_pods_and_only_while_there_is_no_data() {
-        type Case<'a> = (Seen, &'a [u32], &'a [u32], Option<&'a str>);
+        type Case<'a> = (Seen, &'a [u32], &'a [u32], Option<u32>);
         let table: [Case<'_>; 6] = [
             (seen(&[], &[], false), &[0, 1, 2], &[], None),
             (seen(&[], &[0], false), &[1, 2], &[], None),
             (seen(&[0], &[0, 1, 2], false), &[], &[1, 2], None),
             (seen(&[0, 1, 2], &[0, 1, 2], true), &[], &[], None),
             (seen(&[0], &[0, 1, 2], true), &[], &[1, 2], None),
-            (
-                seen(&[0], &[0, 1], true),
-                &[],
-                &[1],
-                Some("NoProvisioningSource"),
-            ),
+            (seen(&[0], &[0, 1], true), &[], &[1], Some(2)),
         ];
-        for (seen, claims, pods, reason) in table {
+        for (seen, claims, pods, fill) in table {
             let plan = plan(3, &seen);
             assert_eq!(numbers(&plan.claims), claims, "{seen:?}");
             assert_eq!(numbers(&plan.pods), pods, "{seen:?}");
-            assert_eq!(plan.held.map(|it| it.reason), reason, "{seen:?}");
+            assert_eq!(plan.fill, fill, "{seen:?}");
+            assert_eq!(plan.waits, None, "{seen:?}");
         }
+    }
+
+    #[test]
+    fn one_of_a_shard_is_filled_at_a_time() {
+        let begun = |fills: &[u32], pods: &[u32]| Seen {
+            fills: fills.iter().copied().collect(),
+            ..seen(pods, &[0, 1, 2, 5], true)
+        };
+        let waits = |seen: &Seen| {
+            let plan = plan(5, seen);
+            (plan.fill, plan.waits.map(|it| it.reason))
+        };
+        let another = (None, Some("AnotherTabletFills"));
+        let table = [
+            (begun(&[], &[0, 1, 2]), (Some(3), None)),
+            (begun(&[2], &[0, 1, 2]), another),
+            (begun(&[2], &[0, 1]), another),
+            // Beyond: one that leaves, and one that left.
+            (begun(&[5], &[0, 1, 2, 5]), another),
+            (begun(&[5], &[0, 1, 2]), (Some(3), None)),
+            (begun(&[], &[0, 1, 2, 3]), (None, None)),
+            (
+                Seen {
+                    fills_elsewhere: Some("other-0".to_owned()),
+                    ..begun(&[], &[0, 1, 2])
+                },
+                another,
+            ),
+        ];
+        for (seen, expected) in table {
+            assert_eq!(waits(&seen), expected, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn volumes_that_wait_to_be_filled_get_pods_one_after_another() {
+        let begun = |pods: &[u32]| Seen {
+            fills: [3, 4].into(),
+            ..seen(pods, &[0, 1, 2, 3, 4], true)
+        };
+        let pods = |seen: &Seen| numbers(&plan(5, seen).pods);
+        assert_eq!(pods(&begun(&[0, 1])), [2, 3]);
+        assert_eq!(pods(&begun(&[0, 1, 3])), [2]);
+        let mut elsewhere = begun(&[0, 1]);
+        elsewhere.fills_elsewhere = Some("other-0".to_owned());
+        assert_eq!(pods(&elsewhere), [2]);
+    }
+
+    #[test]
+    fn a_pod_that_can_never_serve_is_made_anew() {
+        let over = |seen: &Seen| numbers(&plan(3, seen).over);
+        // On a volume that was filled as it began, or that is to be.
+        let mut all = seen(&[0, 1, 2], &[0, 1, 2], true);
+        all.fills.insert(2);
+        assert_eq!(over(&all), [2]);
+        all.pods.insert(
+            2,
+            PodSeen {
+                copies: true,
+                ..RUNS
+            },
+        );
+        assert_eq!(over(&all), [0; 0]);
+        // Its volume is gone: one that has a node is protected from that.
+        all.claims.remove(&1);
+        assert_eq!(over(&all), [0; 0]);
+        all.pods.insert(
+            1,
+            PodSeen {
+                is_placed: false,
+                is_ready: false,
+                ..RUNS
+            },
+        );
+        assert_eq!(over(&all), [1]);
     }
 
     #[test]

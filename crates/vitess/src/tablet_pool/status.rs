@@ -13,6 +13,8 @@ use crate::tablet_pool::storage::Storage;
 #[derive(Default)]
 pub(crate) struct Told {
     pub(crate) seen: Seen,
+    /// Tablets that are wanted; none while nobody has said how many.
+    pub(crate) wanted: u32,
     pub(crate) plan: Plan,
     pub(crate) selector: Labels,
     /// What containers of a tablet that is not ready say: image, volume, crash.
@@ -23,6 +25,8 @@ pub(crate) struct Told {
     pub(crate) leaves: Option<Step>,
     /// What becomes of volumes.
     pub(crate) storage: Storage,
+    /// Seconds that a tablet took which has just got its rows.
+    pub(crate) filled_seconds: Option<i64>,
     /// Why nothing was planned.
     pub(crate) waits: Option<Finding>,
 }
@@ -45,8 +49,7 @@ pub(crate) fn status(
         };
     }
     // Those that leave serve no more.
-    let wanted = pool.spec.replicas.and_then(|it| u32::try_from(it).ok());
-    let stay = told.seen.pods.range(..wanted.unwrap_or(0));
+    let stay = told.seen.pods.range(..told.wanted);
     let ready = stay.filter(|(_, it)| it.is_ready && !it.ends).count();
     let selector: Vec<_> = told
         .selector
@@ -57,7 +60,7 @@ pub(crate) fn status(
     let findings = [
         ready_finding(pool, told, ready),
         stalled(told),
-        progressing.unwrap_or_else(|| progress(told)),
+        progressing.unwrap_or_else(|| progress(told, old.lead_time_seconds)),
     ];
     let count = |number: usize| i32::try_from(number).ok();
     TabletPoolStatus {
@@ -66,7 +69,10 @@ pub(crate) fn status(
         replicas: count(told.seen.pods.len()),
         ready_replicas: count(ready),
         selector: Some(selector.join(",")),
-        lead_time_seconds: old.lead_time_seconds,
+        lead_time_seconds: told
+            .filled_seconds
+            .and_then(|it| i32::try_from(it).ok())
+            .or(old.lead_time_seconds),
         conditions: condition::merge(&old.conditions, &findings, generation, now),
     }
 }
@@ -99,11 +105,28 @@ fn stalled(told: &Told) -> Finding {
     }
 }
 
-fn progress(told: &Told) -> Finding {
+fn progress(told: &Told, lead_time_seconds: Option<i32>) -> Finding {
     let plan = &told.plan;
-    if !plan.claims.is_empty() || !plan.pods.is_empty() || !plan.over.is_empty() {
+    let makes = plan.claims.len() + plan.pods.len() + plan.over.len() + plan.fill.iter().count();
+    if makes > 0 {
         let said = "Tablets are being made.";
         return Finding::yes(kind::PROGRESSING, "MakingTablets", said);
+    }
+    let stay = told.seen.pods.range(..told.wanted);
+    if let Some(index) = stay
+        .map(|(index, _)| index)
+        .find(|it| told.seen.fills.contains(it))
+    {
+        let last = lead_time_seconds.map_or_else(
+            || "None was made like that before".to_owned(),
+            |it| format!("The last one took {it} s"),
+        );
+        let said =
+            format!("The tablet of index {index} copies the primary and then catches up. {last}.");
+        return Finding::yes(kind::PROGRESSING, "TabletFills", said);
+    }
+    if let Some(waits) = &plan.waits {
+        return Finding::yes(kind::PROGRESSING, waits.reason, waits.message.clone());
     }
     if let Some(step) = &told.leaves {
         return leaves(step);

@@ -1,6 +1,7 @@
 //! Keeps the tablets of one pool.
 
-use std::collections::BTreeMap;
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use foreshard_api::condition::{Finding, is_true, kind};
@@ -9,6 +10,7 @@ use foreshard_api::v1alpha1::{KeyspaceShard, TabletPool};
 use foreshard_controller::call::{in_time, unix_now};
 use foreshard_controller::error::refusal;
 use foreshard_controller::index::Key;
+use foreshard_vtctld::TabletAlias;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt as _;
 use kube::api::Api;
@@ -16,14 +18,16 @@ use kube::runtime::events::EventType;
 
 use crate::apply::{ApplyError, trouble};
 use crate::cluster::identity::uid;
+use crate::cluster::reach::{refused, way};
 use crate::cluster::wanted::Wanted;
 use crate::shared::Shared;
-use crate::tablet_pool::INDEXES;
 use crate::tablet_pool::build::{self, Source, TEMPLATE};
+use crate::tablet_pool::fill;
 use crate::tablet_pool::leave::Step;
-use crate::tablet_pool::plan::{Plan, PodSeen, Seen, ends, plan};
+use crate::tablet_pool::plan::{Held, Plan, PodSeen, Seen, ends, fills_another, plan};
 use crate::tablet_pool::status::{self, Told};
 use crate::tablet_pool::storage::Storage;
+use crate::tablet_pool::{INDEXES, wanted};
 use crate::worker::{Pass, Passed};
 
 use self::leave::Leaving;
@@ -120,6 +124,8 @@ impl Pass for Worker {
             Passed::Failed
         } else if is_true(&new.conditions, kind::READY)
             && told.plan.held.is_none()
+            && told.plan.waits.is_none()
+            && told.seen.fills.range(..told.wanted).next().is_none()
             && !told.leaves.as_ref().is_some_and(Step::goes_on)
             && told.storage == Storage::default()
         {
@@ -147,12 +153,15 @@ async fn reconcile(
     told.selector = of.wanted.names.pool_selector(&of.key());
     let objects = Objects::watched(shared, of);
     told.seen = objects.seen(of);
+    let claim = |name: &str| shared.claims.get(&of.wanted.names.namespace, name);
+    told.seen.fills_elsewhere = fills_elsewhere(shared, of, |name| claim(name));
     told.trouble = objects.trouble();
     let Some(replicas) = of.pool.spec.replicas.and_then(|it| u32::try_from(it).ok()) else {
         let said = "Nobody has said how many tablets there are to be: set spec.replicas.";
         told.waits = Some(Finding::yes(kind::PROGRESSING, "ReplicasNotSet", said));
         return Ok(());
     };
+    told.wanted = replicas;
     if let Some(taken) = taken(shared, of, replicas, &objects) {
         told.waits = Some(taken);
         return Ok(());
@@ -162,9 +171,18 @@ async fn reconcile(
         told.seen.has_data = true;
         told.plan = plan(replicas, &told.seen);
     }
+    // Vitess is asked only for this, and all else is done also where it does not answer.
+    let unasked = match told.plan.fill {
+        None => None,
+        Some(index) => {
+            let made = begin_to_fill(shared, of, index, told).await;
+            told.plan.fill = told.plan.fill.filter(|_| made.is_ok());
+            made.err()
+        }
+    };
     let pods = objects.pods.iter().filter(|(index, _)| **index < replicas);
     let outdated = pods.filter(|(index, pod)| {
-        let wanted = build::pod(of, **index);
+        let wanted = build::pod(of, **index, false);
         pod.annotations().get(TEMPLATE) != wanted.annotations().get(TEMPLATE)
     });
     told.outdated = outdated.count();
@@ -172,10 +190,42 @@ async fn reconcile(
     carry_out(shared, of, &objects, &todo)
         .await
         .map_err(|error| trouble(&error))?;
-    told.storage = volumes::keep(shared, of, &objects, &mut memory.growing)
+    (told.storage, told.filled_seconds) = volumes::keep(shared, of, &objects, &mut memory.growing)
         .await
         .map_err(|error| trouble(&error))?;
     told.leaves = leave::pass(shared, of, &objects, &mut memory.leaving).await?;
+    unasked.map_or(Ok(()), Err)
+}
+
+/// Makes a volume that is filled, if there is somebody to copy, and nobody else of the shard copies.
+async fn begin_to_fill(
+    shared: &Shared,
+    of: &Source<'_>,
+    index: u32,
+    told: &mut Told,
+) -> Result<(), Finding> {
+    let shard = (of.wanted.names.namespace.clone(), of.shard.name_any());
+    let _turn = shared.turns.of(shard).await;
+    let claims: BTreeMap<String, PersistentVolumeClaim> =
+        leave::list(shared, of, &of.shard_selector()).await?;
+    if let Some(other) = fills_elsewhere(shared, of, |name| claims.get(name).cloned()) {
+        (told.plan.fill, told.plan.waits) = (None, Some(fills_another(index, &other)));
+        return Ok(());
+    }
+    if let Some(held) = nobody_to_copy(shared, of, index).await? {
+        (told.plan.fill, told.plan.held) = (None, Some(held));
+        return Ok(());
+    }
+    let claim = build::claim(of, index, true);
+    let made = shared.writers.tablet_pool.apply(&claim, None).await;
+    made.map_err(|error| trouble(&error))?;
+    let said = format!(
+        "Tablet {} is made, and copies the primary before it serves.",
+        of.name(index)
+    );
+    shared
+        .tell(of.pool, EventType::Normal, "TabletFills", said)
+        .await;
     Ok(())
 }
 
@@ -197,6 +247,48 @@ fn has_data(shard: &KeyspaceShard) -> bool {
         .status
         .as_ref()
         .is_some_and(|it| it.initialized == Some(true))
+}
+
+/// Why there is nobody whom a new tablet could copy, by the shard's record.
+async fn nobody_to_copy(
+    shared: &Shared,
+    of: &Source<'_>,
+    index: u32,
+) -> Result<Option<Held>, Finding> {
+    let (names, spec) = (&of.wanted.names, &of.pool.spec);
+    let vtctld = way(shared, names).await?.vtctld;
+    let record = vtctld
+        .shard(&spec.keyspace, &spec.key_range.to_string())
+        .await
+        .map_err(|error| refused(shared, names, &error))?;
+    let tablet = TabletAlias {
+        cell: spec.cell.clone(),
+        uid: uid(&of.key(), index),
+    };
+    Ok(fill::obstacle(&tablet, record.primary.as_ref()))
+}
+
+/// The tablet of another pool of the shard that is being filled: its pool wants it, and its volume is marked.
+fn fills_elsewhere<C: Borrow<PersistentVolumeClaim>>(
+    shared: &Shared,
+    of: &Source<'_>,
+    claim: impl Fn(&str) -> Option<C>,
+) -> Option<String> {
+    let (names, spec) = (&of.wanted.names, &of.pool.spec);
+    let pools = shared.tablet_pools.in_namespace(&names.namespace);
+    let others = pools.iter().filter(|it| {
+        it.spec.vitess_name == spec.vitess_name
+            && it.spec.keyspace == spec.keyspace
+            && it.spec.key_range == spec.key_range
+            && it.name_any() != of.pool.name_any()
+    });
+    let tablets = others.flat_map(|pool| {
+        let key = build::key(pool);
+        (0..wanted(pool)).map(move |index| names.tablet(uid(&key, index)))
+    });
+    let mut filling =
+        tablets.filter(|name| claim(name).is_some_and(|it| fill::is_marked(it.borrow())));
+    filling.next().map(|it| format!("tablet {it}"))
 }
 
 /// Whether another tablet has the number of one of these: two would be one to Vitess.
@@ -237,10 +329,12 @@ async fn carry_out(
 ) -> Result<(), ApplyError> {
     let writer = &shared.writers.tablet_pool;
     for index in &todo.claims {
-        writer.apply(&build::claim(of, *index), None).await?;
+        writer.apply(&build::claim(of, *index, false), None).await?;
     }
     for index in &todo.pods {
-        writer.apply(&build::pod(of, *index), None).await?;
+        let claim = objects.claims.get(index);
+        let fills = claim.is_some_and(|it| fill::is_marked(it));
+        writer.apply(&build::pod(of, *index, fills), None).await?;
     }
     for (index, live) in &objects.pods {
         writer.label(&**live, &of.labels(*index)).await?;
@@ -248,7 +342,10 @@ async fn carry_out(
     for index in &todo.over {
         if let Some(live) = objects.pods.get(index) {
             writer.delete(&**live).await?;
-            let said = format!("Pod {} ran to its end and is made anew.", live.name_any());
+            let said = format!(
+                "Pod {} ran to its end, or its volume is not the one that it was made for: it is made anew.",
+                live.name_any()
+            );
             shared
                 .tell(of.pool, EventType::Warning, "PodOver", said)
                 .await;
@@ -282,7 +379,15 @@ impl Objects {
                 .collect(),
             claims: claims.map(|(index, claim)| (*index, ends(claim))).collect(),
             has_data: has_data(of.shard),
+            fills: self.filling(),
+            fills_elsewhere: None,
         }
+    }
+
+    /// Volumes that are still to be filled.
+    fn filling(&self) -> BTreeSet<u32> {
+        let fills = self.claims.iter().filter(|(_, it)| fill::is_marked(it));
+        fills.map(|(index, _)| *index).collect()
     }
 
     /// What the first tablet that is not ready says of itself.

@@ -200,7 +200,7 @@ fn nobody_leaves_while_that_would_hurt_and_whoever_is_wanted_again_serves_again(
     let claim = stage.try_get("api/v1", "persistentvolumeclaims", &pod);
     let claim = claim.unwrap();
     assert!(claim["metadata"]["annotations"]["foreshard.dev/leaves"].is_null());
-    // With its volume gone, there is nothing to come back to.
+    // With its volume gone, it begins anew.
     scale(&stage, POOL, 3);
     expect_settled(&stage, POOL, 3);
     eventually("its volume is gone", || {
@@ -208,7 +208,70 @@ fn nobody_leaves_while_that_would_hurt_and_whoever_is_wanted_again_serves_again(
         (left == 4).then_some(()).ok_or(left)
     });
     scale(&stage, POOL, 4);
-    expect(&stage, pool, "Stalled", "NoProvisioningSource");
+    expect_settled(&stage, POOL, 4);
+}
+
+/// Whether the pod of a tablet copies the primary first; none: it is not there.
+fn copies(stage: &Stage, pool: &str, index: u32) -> Option<bool> {
+    let (_, name) = tablet(stage, pool, index);
+    let pod = stage.try_get("api/v1", "pods", &name)?;
+    let args = pod["spec"]["containers"][0]["args"].as_array()?;
+    Some(args.iter().any(|it| it == "--restore-with-clone"))
+}
+
+/// Whether a tablet's volume is still to be filled.
+fn is_filling(stage: &Stage, pool: &str, index: u32) -> bool {
+    let (_, name) = tablet(stage, pool, index);
+    let claim = stage.try_get("api/v1", "persistentvolumeclaims", &name);
+    let marks = &claim.unwrap()["metadata"]["annotations"];
+    marks["foreshard.dev/fills-from"] == "Clone"
+}
+
+#[test]
+fn killed_at_every_write_tablets_that_are_added_copy_the_primary_before_they_serve() {
+    let Some((mut stage, _world)) = begun_as("pools-out", &vitess(3, "Retain")) else {
+        return;
+    };
+    stage.limit_to_one_write();
+    scale(&stage, POOL, 5);
+    scale(&stage, RDONLY, 2);
+    let deaths = stage
+        .die_at_every_write(|stage| is_settled(stage, POOL, 5) && is_settled(stage, RDONLY, 2));
+    assert!(deaths > 6, "{deaths}");
+    let all = [(POOL, 5, 3), (RDONLY, 2, 1)];
+    for (pool, count, first) in all {
+        for index in 0..count {
+            assert_eq!(copies(&stage, pool, index), Some(index >= first), "{index}");
+            assert!(!is_filling(&stage, pool, index), "{index}");
+        }
+    }
+    // With rows, it starts as any other.
+    let (_, pod) = tablet(&stage, POOL, 4);
+    stage.delete("api/v1", "pods", &pod);
+    eventually("it comes back", || match copies(&stage, POOL, 4) {
+        Some(false) => Ok(()),
+        other => Err(other),
+    });
+}
+
+#[test]
+fn a_primary_that_lost_its_volume_is_not_made_anew_before_another_one_is_primary() {
+    let Some((stage, world)) = begun_as("pools-lost", &vitess(3, "Retain")) else {
+        return;
+    };
+    let (lost, name) = tablet(&stage, POOL, 1);
+    world.vitess.promote(&lost);
+    stage.delete("api/v1", "persistentvolumeclaims", &name);
+    stage.delete("api/v1", "pods", &name);
+    let pool = ("tabletpools", POOL);
+    let said = expect(&stage, pool, "Stalled", "NoProvisioningSource");
+    assert!(said.contains("recorded as the primary"), "{said}");
+    assert_eq!(tablets(&stage, "persistentvolumeclaims"), 3);
+    world.vitess.promote(&tablet(&stage, POOL, 0).0);
+    expect_settled(&stage, POOL, 3);
+    assert_eq!(copies(&stage, POOL, 1), Some(true));
+    let took = status(&stage, "tabletpools", POOL)["leadTimeSeconds"].clone();
+    assert!(took.is_u64(), "{took}");
 }
 
 /// A class of volumes, and what is made of a claim of it.

@@ -152,29 +152,6 @@ fn a_topology_that_has_lost_its_records_is_held() {
 }
 
 #[test]
-fn tablets_are_not_made_of_nothing() {
-    let Some((stage, _world)) = begun("vitess-scale") else {
-        return;
-    };
-    let scale = |replicas: u32| {
-        let patch = json!({"spec": {"replicas": replicas}});
-        stage.patch(GROUP, "tabletpools", &format!("{POOL}/scale"), &patch);
-    };
-    scale(4);
-    expect(
-        &stage,
-        ("tabletpools", POOL),
-        "Stalled",
-        "NoProvisioningSource",
-    );
-    thread::sleep(Duration::from_secs(1));
-    assert_eq!(tablets(&stage, "pods"), 3);
-    assert_eq!(tablets(&stage, "persistentvolumeclaims"), 3);
-    scale(3);
-    expect(&stage, ("tabletpools", POOL), "Stalled", "NotStalled");
-}
-
-#[test]
 fn replicas_belong_to_the_spec_where_it_names_them_and_else_to_whoever_scales() {
     let Some((stage, _world)) = begun("vitess-replicas") else {
         return;

@@ -21,6 +21,7 @@ use crate::cluster::identity::uid;
 use crate::cluster::reach::{refused, way};
 use crate::shared::Shared;
 use crate::tablet_pool::build::{self, Source};
+use crate::tablet_pool::fill;
 use crate::tablet_pool::leave::{ClaimSeen, ShardSeen, Step, TabletSeen, step};
 use crate::tablet_pool::plan::{Held, PodSeen, ends};
 use crate::tablet_pool::{INDEXES, wanted};
@@ -75,9 +76,7 @@ pub(super) async fn pass(
             message: said,
         })));
     }
-    let selector = names.shard_selector(&of.pool.spec.keyspace, &of.pool.spec.key_range);
-    let selector: Vec<_> = selector.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    let selector = ListParams::default().labels(&selector.join(","));
+    let selector = of.shard_selector();
     let look = Look {
         shared,
         of,
@@ -130,13 +129,13 @@ fn unread(what: &str, error: &kube::Error) -> Finding {
 }
 
 /// Objects of the shard's tablets by name: no watch is believed before something is taken away.
-async fn list<K: Owned>(
+pub(super) async fn list<K: Owned>(
     shared: &Shared,
     of: &Source<'_>,
-    selector: &ListParams,
+    selector: &str,
 ) -> Result<BTreeMap<String, K>, Finding> {
     let api: Api<K> = Api::namespaced(shared.client.clone(), &of.wanted.names.namespace);
-    let all = in_time(api.list(selector)).await;
+    let all = in_time(api.list(&ListParams::default().labels(selector))).await;
     let all = all.map_err(|error| unread(&K::plural(&()), &error))?;
     Ok(all.into_iter().map(|it| (it.name_any(), it)).collect())
 }
@@ -241,6 +240,7 @@ impl Look<'_> {
                     claim: claim.map(|it| ClaimSeen {
                         ends: ends(it),
                         leaves: mark(it),
+                        fills: fill::is_marked(it),
                     }),
                     record,
                     replication: None,
@@ -344,7 +344,9 @@ impl Look<'_> {
                 Ok(())
             }
             Step::MakePod(index) => {
-                let made = writer.apply(&build::pod(self.of, *index), None).await;
+                let claim = self.claims.get(&self.of.name(*index));
+                let pod = build::pod(self.of, *index, claim.is_some_and(fill::is_marked));
+                let made = writer.apply(&pod, None).await;
                 made.map(drop).map_err(|error| trouble(&error))
             }
             Step::Forget(index) => self.forget(*index).await,

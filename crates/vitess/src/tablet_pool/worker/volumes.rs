@@ -1,8 +1,11 @@
-//! Keeps labels and sizes of volumes.
+//! Keeps labels, marks and sizes of volumes.
 
 use std::time::Duration;
 
+use foreshard_api::time;
+use foreshard_controller::call::unix_now;
 use foreshard_controller::error::refusal;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt as _;
 use kube::runtime::events::EventType;
 use tokio::time::Instant;
@@ -11,7 +14,8 @@ use super::Objects;
 use crate::apply::ApplyError;
 use crate::shared::Shared;
 use crate::tablet_pool::build::{self, Source};
-use crate::tablet_pool::plan::{Held, ends};
+use crate::tablet_pool::fill;
+use crate::tablet_pool::plan::{Held, PodSeen, ends};
 use crate::tablet_pool::storage::{Storage, refused, requested, storage};
 use crate::tablet_pool::wanted;
 
@@ -24,14 +28,16 @@ pub(super) struct Growing {
     refused: Option<(Held, Instant)>,
 }
 
-/// Has volumes bear their labels, and be as large as the spec says. One that is refused to grow keeps nothing else from
-/// being done.
+/// Has volumes bear their labels, and be as large as the spec says, and those whose tablet serves no longer be marked as
+/// to be filled. One that is refused to grow keeps nothing else from being done. Answers also how many seconds a tablet
+/// took that serves now for the first time.
 pub(super) async fn keep(
     shared: &Shared,
     of: &Source<'_>,
     objects: &Objects,
     growing: &mut Growing,
-) -> Result<Storage, ApplyError> {
+) -> Result<(Storage, Option<i64>), ApplyError> {
+    let mut filled = None;
     let writer = &shared.writers.tablet_pool;
     let size = &of.pool.spec.template.storage.size;
     let claims = objects.claims.range(..wanted(of.pool));
@@ -47,8 +53,25 @@ pub(super) async fn keep(
             _ if *index < wanted(of.pool) => size.clone(),
             _ => requested(live).unwrap_or_else(|| size.clone()),
         };
-        let kept = build::kept_claim(of, *index, live, asked);
-        match writer.apply(&kept, Some(&**live)).await {
+        let serves = objects.pods.get(index).is_some_and(|it| {
+            let pod = PodSeen::read(it);
+            pod.is_ready && !pod.ends
+        });
+        let fills = fill::is_marked(live) && !serves;
+        let kept = build::kept_claim(of, *index, live, asked, fills);
+        let written = writer.apply(&kept, Some(&**live)).await;
+        if written.is_ok() && fill::is_marked(live) && serves {
+            filled = age_seconds(live);
+            let said = format!(
+                "Tablet {} has its rows and serves, {} s after its volume was made.",
+                live.name_any(),
+                filled.unwrap_or_default()
+            );
+            shared
+                .tell(of.pool, EventType::Normal, "TabletFilled", said)
+                .await;
+        }
+        match written {
             Ok(()) if grows => {
                 let said = format!("Volume {} grows to {size}.", live.name_any());
                 shared
@@ -67,7 +90,13 @@ pub(super) async fn keep(
     if let Some((held, _)) = &growing.refused {
         todo.held.get_or_insert_with(|| held.clone());
     }
-    Ok(todo)
+    Ok((todo, filled))
+}
+
+/// Seconds since a volume was made.
+pub(super) fn age_seconds(claim: &PersistentVolumeClaim) -> Option<i64> {
+    let made = claim.metadata.creation_timestamp.as_ref()?;
+    Some(unix_now() - time::unix(made))
 }
 
 fn is_refusal(error: &kube::Error) -> bool {
