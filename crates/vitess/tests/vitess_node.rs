@@ -335,6 +335,7 @@ fn one_more(node: &Node) {
     let vitess = eventually("a fourth tablet serves", LIMIT, || {
         let vitess = get(node, &format!("{GROUP}/vitesses/example"));
         let all = vitess["status"]["tabletsReady"] == "4/4";
+        expect_no_crash(node);
         all.then(|| vitess.clone()).ok_or_else(|| {
             let pools = get(node, &format!("{GROUP}/tabletpools"));
             (
@@ -374,6 +375,24 @@ fn one_more(node: &Node) {
     let pools = get(node, &format!("{GROUP}/tabletpools"));
     let took = &pools["items"][0]["status"]["leadTimeSeconds"];
     assert!(took.is_u64(), "{took}");
+}
+
+/// Breaks, with the last words of a vttablet that started more than twice.
+#[track_caller]
+fn expect_no_crash(node: &Node) {
+    let pods = get(node, &format!("{CORE}/pods"));
+    for pod in pods["items"].as_array().into_iter().flatten() {
+        let status = &pod["status"]["containerStatuses"][0];
+        if status["name"] == "vttablet" && status["restartCount"].as_u64() > Some(1) {
+            let name = pod["metadata"]["name"].as_str().unwrap();
+            let log = format!("{CORE}/pods/{name}/log?previous=true&tailLines=40");
+            let of = |container: &str| {
+                let log = format!("{log}&container={container}");
+                node.plane().api().text(&log).unwrap_or_default()
+            };
+            panic!("{name}: {}\n{}", of("vttablet"), of("mysqld"));
+        }
+    }
 }
 
 /// The password of MySQL's administrator.

@@ -316,7 +316,7 @@ fn vttablet(of: &Source<'_>, index: u32, mounts: Vec<VolumeMount>) -> Container 
         format!("--init-tablet-type={kind}"),
         format!("--init-db-name-override={}", of.shard.spec.database_name),
         format!("--mysqlctl-socket={SOCKETS}/mysqlctl.sock"),
-        format!("--db-socket={SOCKETS}/mysql.sock"),
+        format!("{SOCKET}{SOCKETS}/mysql.sock"),
         format!("--db-credentials-file={USERS}/{CREDENTIALS}"),
         // Between tablets as well: replicas log in to their primary with a password.
         "--db-ssl-mode=required".to_owned(),
@@ -360,6 +360,9 @@ fn vttablet(of: &Source<'_>, index: u32, mounts: Vec<VolumeMount>) -> Container 
 /// <https://vitess.io/docs/24.0/reference/programs/vttablet/>.
 const CLONES: &str = "--restore-with-clone";
 
+/// How vttablet is told where mysqld is.
+const SOCKET: &str = "--db-socket=";
+
 /// Whether a pod copies the primary first.
 #[must_use]
 pub fn copies(pod: &Pod) -> bool {
@@ -382,7 +385,10 @@ fn clones(of: &Source<'_>, spec: &mut PodSpec) {
         // mysqld starts again on what it copied.
         format!("--clone-restart-wait-timeout={STARTUP_SECONDS}s"),
     ];
-    vttablet.args.get_or_insert_default().extend(more);
+    let args = vttablet.args.get_or_insert_default();
+    // It restores only by mysqld's own configuration, which names the socket as well, and reads that unless told otherwise.
+    args.retain(|it| !it.starts_with(SOCKET));
+    args.extend(more);
     vttablet.env.get_or_insert_default().push(EnvVar {
         name: "CLONE_PASSWORD".to_owned(),
         value: None,
