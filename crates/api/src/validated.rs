@@ -52,6 +52,8 @@ pub struct ValidatedSignal {
     pub name: String,
     /// PromQL.
     pub query: String,
+    /// PromQL for how much of it is scraped.
+    pub up_query: Option<String>,
     /// Where to ask.
     pub source: SourceRef,
     /// Load per replica at the target utilization.
@@ -189,6 +191,7 @@ fn signal(path: &str, signal: &Signal) -> Result<ValidatedSignal, Invalid> {
     Ok(ValidatedSignal {
         name: signal.name.clone(),
         query: signal.query.clone(),
+        up_query: signal.up_query.clone(),
         source: signal.source_ref.clone(),
         target_average_value: target.get(),
         capacity: target.get() / TARGET_UTILIZATION,

@@ -81,6 +81,13 @@ pub(crate) fn known(
 }
 
 impl Known {
+    /// Nothing is taken away while this is so.
+    pub(crate) fn hold(&mut self, name: &str, why: &str, now: i64) {
+        self.no_decrease = true;
+        self.freeze(name, now, false);
+        self.notes.push(format!("{why}: nothing is taken away"));
+    }
+
     fn freeze(&mut self, name: &str, now: i64, increases: bool) {
         self.freezes.push(Freeze {
             name: name.to_owned(),

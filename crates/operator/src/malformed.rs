@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType};
 use tokio_util::sync::CancellationToken;
 
-use crate::shared::Shared;
+use crate::shared::{Shared, short};
 
 /// Nobody waits for it: what is known stands.
 const EVERY: Duration = Duration::from_secs(10);
@@ -79,11 +79,12 @@ async fn publish(shared: &Shared, (kind, malformed): &Found) -> bool {
         type_: EventType::Warning,
         reason: "Malformed".to_owned(),
         action: "Reading".to_owned(),
-        note: Some(format!(
-            "It does not fit its definition, and what was known of it before stands: {}. Write it anew, with kubectl edit \
-             or from Git.",
+        // What is wrong may be as long as the object.
+        note: Some(short(format!(
+            "Write it anew, with kubectl edit or from Git: it does not fit its definition, and what was known of it before \
+             stands. {}",
             malformed.error
-        )),
+        ))),
         secondary: None,
     };
     let published = in_time(shared.recorder.publish(&event, &about)).await;

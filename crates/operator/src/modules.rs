@@ -3,7 +3,7 @@
 //! What was loaded once stays usable until something better is: a module that is deleted, or replaced by one that is
 //! refused, goes on deciding for those who are bound to it, and they say so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -186,12 +186,17 @@ impl Modules {
     /// These objects are there, and will be loaded. `are_all`: there are no others.
     pub(crate) fn expect<'a>(&self, keys: impl Iterator<Item = &'a Key>, are_all: bool) {
         let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
-        for key in keys {
-            by_key.entry(key.clone()).or_insert(Entry {
+        let keys: BTreeSet<&Key> = keys.collect();
+        for key in &keys {
+            by_key.entry((*key).clone()).or_insert(Entry {
                 module: None,
                 refused: None,
                 exists: true,
             });
+        }
+        if are_all {
+            // Some went before they were loaded.
+            by_key.retain(|key, it| keys.contains(key) || it.module.is_some());
         }
         drop(by_key);
         // Who asked before was told that it is being loaded, and asks again by itself.

@@ -93,6 +93,15 @@ impl Wait {
     }
 }
 
+/// Whether a target is the object of this version, kind and name. A group may serve several versions of one object.
+pub(crate) fn is_same(target: &TargetRef, other: (&str, &str, &str)) -> bool {
+    fn group(version: &str) -> &str {
+        version.split_once('/').map_or("", |(group, _)| group)
+    }
+    let (version, kind, name) = other;
+    target.kind == kind && target.name == name && group(&target.api_version) == group(version)
+}
+
 /// Objects that are watched.
 pub(crate) struct Indexes {
     /// Policies.
@@ -197,20 +206,18 @@ impl Indexes {
     /// Name of the HorizontalPodAutoscaler that scales the target, and whether KEDA made it.
     #[must_use]
     pub(crate) fn autoscaler_of(&self, namespace: &str, target: &TargetRef) -> Option<String> {
-        let group = |version: &str| {
-            version
-                .split_once('/')
-                .map_or("", |(group, _)| group)
-                .to_owned()
-        };
         let all = self.autoscalers.in_namespace(namespace);
         let own = all.iter().find(|it| {
             let Some(spec) = &it.spec else { return false };
             let of = &spec.scale_target_ref;
-            let version = of.api_version.as_deref().unwrap_or_default();
-            of.kind == target.kind
-                && of.name == target.name
-                && group(version) == group(&target.api_version)
+            is_same(
+                target,
+                (
+                    of.api_version.as_deref().unwrap_or_default(),
+                    &of.kind,
+                    &of.name,
+                ),
+            )
         })?;
         Some(own.name_any())
     }
@@ -251,7 +258,7 @@ fn stops(kill_switch: &ConfigMap) -> bool {
 }
 
 /// The API server takes 1024 bytes of a note.
-fn short(mut note: String) -> String {
+pub(crate) fn short(mut note: String) -> String {
     note.truncate(note.floor_char_boundary(1000));
     note
 }

@@ -28,7 +28,7 @@ use crate::modules::Trouble;
 use crate::shared::GRANT;
 use foreshard_controller::call::in_time;
 use foreshard_controller::error::refusal;
-use foreshard_controller::index::{Index, Key};
+use foreshard_controller::index::Index;
 use foreshard_controller::wakes::Wakes;
 
 /// What is asked of each source to see whether it answers.
@@ -65,7 +65,8 @@ pub(crate) struct Made {
     queries_per_minute_max: u32,
 }
 
-type SourceKey = (String, SourceRef);
+/// Namespace, and source as its policies name it.
+pub(crate) type SourceKey = (String, SourceRef);
 
 /// All sources.
 pub(crate) struct Sources {
@@ -149,13 +150,13 @@ impl Sources {
         }
     }
 
-    /// The collectors that there are: namespace, name and collector of each.
+    /// The collectors that there are: for which namespace, by which source.
     #[must_use]
-    pub(crate) fn all(&self) -> Vec<(Key, Arc<Made>)> {
+    pub(crate) fn all(&self) -> Vec<(SourceKey, Arc<Made>)> {
         let entries = self.entries();
-        let made = entries.iter().filter_map(|((namespace, source), entry)| {
+        let made = entries.iter().filter_map(|(key, entry)| {
             let made = entry.made.as_ref().ok()?;
-            Some(((namespace.clone(), source.name.clone()), Arc::clone(made)))
+            Some((key.clone(), Arc::clone(made)))
         });
         made.collect()
     }
@@ -179,14 +180,25 @@ impl Sources {
         {
             return entry.made.clone();
         }
+        // Credentials that are rotated cost no history.
         let known = entries
             .get(&key)
             .filter(|entry| entry.seen.source == seen.source)
             .and_then(|entry| entry.made.clone().ok());
-        let made = config.and_then(|(config, _)| match known {
-            Some(made) => renew(made, config),
-            None => build(config).map(Arc::new),
-        });
+        let made = match (config, known) {
+            (Ok((config, _)), Some(made)) => {
+                if let Err(error) = made.collector.renew(config.auth, config.tls) {
+                    // A certificate and its key may have been read while they were replaced: what was made of the old ones
+                    // goes on, and they are read again.
+                    let (namespace, source) = (&key.0, &key.1.name);
+                    tracing::warn!(namespace, source, %error, "credentials are not usable");
+                    return Ok(made);
+                }
+                Ok(made)
+            }
+            (Ok((config, _)), None) => build(config).map(Arc::new),
+            (Err(trouble), _) => Err(trouble),
+        };
         let entry = Entry {
             seen,
             made: made.clone(),
@@ -289,13 +301,6 @@ fn build(config: SourceConfig) -> Result<Made, Trouble> {
         origin,
         queries_per_minute_max,
     })
-}
-
-/// Credentials that are rotated cost no history.
-fn renew(made: Arc<Made>, config: SourceConfig) -> Result<Arc<Made>, Trouble> {
-    let renewed = made.collector.renew(config.auth, config.tls);
-    renewed.map_err(|error| invalid(&error))?;
-    Ok(made)
 }
 
 fn invalid(error: &dyn std::error::Error) -> Trouble {

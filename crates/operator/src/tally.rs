@@ -1,24 +1,23 @@
 //! What all collectors did, for our metrics.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use foreshard_history::collector::{CollectorStats, SignalCounts};
 
 use crate::metrics::{Metrics, PurposeLabels, ReasonLabels, StateLabels};
-use crate::sources::Made;
-use foreshard_controller::index::Key;
+use crate::sources::{Made, SourceKey};
 
 /// Remembers what was counted: collectors come and go, and a counter may only rise.
 #[derive(Default)]
 pub(crate) struct Tally {
-    counted: HashMap<Key, CollectorStats>,
+    counted: BTreeMap<SourceKey, CollectorStats>,
 }
 
 impl Tally {
     /// Counts what happened since the last call.
-    pub(crate) fn count(&mut self, metrics: &Metrics, sources: &[(Key, Arc<Made>)]) {
-        let now: HashMap<Key, CollectorStats> = sources
+    pub(crate) fn count(&mut self, metrics: &Metrics, sources: &[(SourceKey, Arc<Made>)]) {
+        let now: BTreeMap<SourceKey, CollectorStats> = sources
             .iter()
             .map(|(key, made)| (key.clone(), made.collector.stats()))
             .collect();

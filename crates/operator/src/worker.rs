@@ -439,12 +439,7 @@ impl Worker {
         self.saved = Instant::now();
         let saved = crate::store::Saved {
             uid: self.uid.clone(),
-            engine: self
-                .memory
-                .engine
-                .as_ref()
-                .map(|it| it.snapshot())
-                .unwrap_or_default(),
+            engine: self.memory.learned(),
             lead: self.memory.lead.clone(),
             shadow: self.memory.shadow.clone(),
         };

@@ -115,6 +115,11 @@ pub struct Signal {
     /// `sum(rate(http_requests_total{app="web"}[1m]))`. Load, not utilization: our own actions must not move it.
     #[schemars(length(min = 1, max = 4096))]
     pub query: String,
+    /// A PromQL expression for the share of what `query` adds up that is scraped, 0 to 1, such as `avg(up{app="web"})`:
+    /// pods that are not scraped are no load that went. Below 0.9, or unknown, nothing is taken away [default: not asked].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub up_query: Option<String>,
     /// Where to ask.
     pub source_ref: SourceRef,
     /// Load per replica that is steered to when no forecast helps, as in a HorizontalPodAutoscaler: a positive quantity
@@ -143,6 +148,7 @@ impl Signal {
         Self {
             name: name.into(),
             query: query.into(),
+            up_query: None,
             source_ref,
             target_average_value: target_average_value.into(),
             max_utilization: max_utilization(),

@@ -203,6 +203,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_tenant_is_let_in_by_name_and_reads_its_own_series_only() {
+        let source = source("enforcedNamespaceLabel: namespace");
+        assert!(source.allows("shop") && !source.allows("sho") && !source.allows("other"));
+        let (config, _) = source.config("shop", Duration::ZERO).await.unwrap();
+        let enforced = config.enforced.unwrap();
+        assert_eq!((&*enforced.label, &*enforced.value), ("namespace", "shop"));
+        let all = OperatorSource {
+            allowed_namespaces: vec!["*".to_owned()],
+            ..source
+        };
+        assert!(all.allows("other"));
+    }
+
+    #[tokio::test]
     async fn credentials_come_from_files_and_are_seen_to_change() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);

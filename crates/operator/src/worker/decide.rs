@@ -55,7 +55,11 @@ impl Worker {
             self.outcome = None;
             return;
         };
-        let known = self.known_future(pass);
+        let incomplete = self.resolved.incomplete(&pass.policy, pass.now);
+        let mut known = self.known_future(pass);
+        if let Some(why) = &incomplete {
+            known.hold("incomplete metrics", why, pass.now);
+        }
         pass.notes.clone_from(&known.notes);
         let settings = settings(&pass.policy, &known, &self.key.0, pass.now);
         let engine = match self.memory.engine.take() {
@@ -118,10 +122,12 @@ impl Worker {
                 self.learning
                     .learned(engine.owes_fits(), engine.is_fitted());
                 self.memory.engine = Some(engine);
+                let trouble = self.resolved.trouble(&pass.policy, pass.now);
+                let incomplete = incomplete.map(|why| ("MetricsIncomplete", why));
                 pass.findings.extend(findings(
                     &outcome,
                     self.resolved.fresh(&pass.policy),
-                    &self.resolved.trouble(&pass.policy, pass.now),
+                    &trouble.or(incomplete),
                     self.learning.reads(),
                 ));
                 self.count(&outcome);
@@ -169,7 +175,15 @@ impl Worker {
             .iter()
             .map(|it| (named(&it.metadata), it.spec.clone()))
             .collect();
-        future::known(&pass.policy, name, &overrides, &events, pass.now)
+        let mut known = future::known(&pass.policy, name, &overrides, &events, pass.now);
+        let malformed = [indexes.overrides.malformed(), indexes.events.malformed()].concat();
+        let mut malformed = malformed.iter().map(|it| &it.key);
+        if let Some((_, which)) = malformed.find(|(of, _)| of == namespace) {
+            // It may be a floor, a pause, or a load to come, of any policy.
+            let why = format!("{which} cannot be read, and may speak of this policy");
+            known.hold(which, &why, pass.now);
+        }
+        known
     }
 
     fn signals(&self, pass: &Pass) -> Vec<Signal> {

@@ -61,6 +61,13 @@ impl Memory {
         }
     }
 
+    /// What was learned, to be kept over a restart. Before the first evaluation that is what was learned before the last
+    /// restart: a target that cannot be read costs nothing.
+    pub(super) fn learned(&self) -> Vec<u8> {
+        let engine = self.engine.as_ref();
+        engine.map_or_else(|| self.snapshot.clone(), |it| it.snapshot())
+    }
+
     /// Takes in the count asked for at `now`; answers the one of before if somebody else has changed it.
     /// Who does not lead (`leads`) is not fought with: the leader is one of the others.
     pub(super) fn see(&mut self, now: i64, wanted: u32, leads: bool) -> Option<u32> {
@@ -108,6 +115,13 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_learned_before_a_restart_outlives_the_next_one_as_well() {
+        let mut memory = Memory::new(None);
+        memory.snapshot = vec![1, 2, 3];
+        assert_eq!(memory.learned(), [1, 2, 3]);
+    }
 
     #[test]
     fn who_changes_the_count_again_and_again_is_not_fought() {

@@ -6,7 +6,7 @@ use foreshard_api::validated::ValidatedPolicy;
 use kube::ResourceExt as _;
 
 use super::memory::Memory;
-use crate::shared::{Shared, Wait};
+use crate::shared::{Shared, Wait, is_same};
 use crate::target::Seen;
 use foreshard_controller::index::Key;
 
@@ -139,7 +139,9 @@ fn older(
             .actions
             .iter()
             .any(|action| action.mode != Mode::Observe);
-        it.spec.target_ref == policy.target && acts && age(it) < own
+        let of = &it.spec.target_ref;
+        let other = (of.api_version.as_str(), of.kind.as_str(), of.name.as_str());
+        is_same(&policy.target, other) && acts && age(it) < own
     })?;
     Some(other.name_any())
 }

@@ -18,6 +18,11 @@ use foreshard_controller::index::Key;
 /// One failed query is no news; what goes on for so long is.
 const TROUBLE_SECONDS: i64 = 15;
 
+/// Of what a signal adds up, the share that has to be scraped; one of ten may be starting or ending.
+const UP_MIN: f64 = 0.9;
+/// What said so longer ago says nothing any more.
+const UP_SECONDS_MAX: i64 = 180;
+
 /// A signal that is watched.
 pub(super) struct Watched {
     pub(super) made: Arc<Made>,
@@ -30,6 +35,8 @@ pub(super) struct Watched {
 pub(super) struct Resolved {
     /// For each signal of the spec, in its order: what is watched, or why not.
     pub(super) signals: Vec<Result<Watched, (&'static str, String)>>,
+    /// For each signal, what says how much of it is scraped, if that is asked.
+    ups: Vec<Option<Result<Watched, String>>>,
     /// Who decides; none: only the floor.
     pub(super) bound: Option<Bound>,
     /// What `bound` was made of.
@@ -53,8 +60,17 @@ impl Resolved {
             .into_iter()
             .map(Result::ok)
             .collect();
+        let ups = std::mem::take(&mut self.ups).into_iter();
+        old.extend(ups.map(|it| it.and_then(Result::ok)));
         for signal in &policy.signals {
             let found = shared.sources.find(namespace, &signal.source).await;
+            self.ups.push(match (&found, &signal.up_query) {
+                (Ok(made), Some(query)) => Some(match take(&mut old, made, query) {
+                    Some(before) => Ok(before),
+                    None => watch(Arc::clone(made), query),
+                }),
+                _ => None,
+            });
             let watched = match found {
                 Err(trouble) => Err((
                     trouble.reason,
@@ -196,6 +212,38 @@ impl Resolved {
                 ),
             ),
         }
+    }
+
+    /// Why less may be measured than there is, if so: the first of the signals that are asked about.
+    pub(super) fn incomplete(&self, policy: &ValidatedPolicy, now: i64) -> Option<String> {
+        let signals = self.ups.iter().zip(&policy.signals);
+        signals.into_iter().find_map(|(up, signal)| {
+            let (name, query) = (&signal.name, signal.up_query.as_deref()?);
+            let unknown = |why: &str| {
+                Some(format!(
+                    "signal {name}: how much of it is scraped is not known: upQuery {query}: {why}"
+                ))
+            };
+            let watch = match up.as_ref()? {
+                Ok(up) => &up.watch,
+                Err(why) => return unknown(why),
+            };
+            let seen = watch.seen();
+            let fresh = seen
+                .latest
+                .filter(|it| now - it.at <= UP_SECONDS_MAX && it.value.is_finite());
+            match (fresh, &seen.state) {
+                (Some(up), _) if up.value >= UP_MIN => None,
+                (Some(up), _) => Some(format!(
+                    "signal {name}: {:.0} % of it is scraped, and it takes {:.0} %: upQuery {query}",
+                    up.value * 100.0,
+                    UP_MIN * 100.0
+                )),
+                (None, State::Failing { fault, .. }) => unknown(&fault.to_string()),
+                (None, State::NoData { .. }) => unknown("it gives nothing"),
+                (None, _) => unknown("it was not answered yet"),
+            }
+        })
     }
 
     /// Why signals give nothing, if so: the first of them.

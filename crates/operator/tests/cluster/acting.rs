@@ -1,8 +1,10 @@
 //! What is done, and what is not.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
-use crate::stage::{GROUP, Stage, condition, eventually, soon};
+use crate::stage::{GROUP, Stage, condition, eventually, policy, soon};
 
 /// An expression that is 100 until the moment, and 900 from then on.
 fn step_at(moment: i64) -> String {
@@ -195,6 +197,48 @@ fn pauses_and_the_kill_switch_hold() {
         .patch(GROUP, "scalingpolicies", "web", &go_on)
         .unwrap();
     stage.expect_replicas("web", 9);
+}
+
+#[test]
+fn who_says_stop_while_it_acts_is_heeded_within_10_s() {
+    let Some(stage) = Stage::new("acting-stopped") else {
+        return;
+    };
+    stage.deployment("web", 3);
+    stage.policy("web", "vector(900)", "Auto");
+    stage.expect_replicas("web", 9);
+    let load = |promql: &str| {
+        let policy = policy("web", promql, "Auto");
+        let signals = json!({"spec": {"signals": policy["spec"]["signals"]}});
+        stage
+            .patch(GROUP, "scalingpolicies", "web", &signals)
+            .unwrap();
+    };
+    let heeded = |begun: Instant, reason: &str| {
+        load("vector(1200)");
+        stage.expect("web", "Actuated", "False", reason);
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(10), "{reason}: {took:?}");
+        stage.evaluated(3);
+        assert_eq!(stage.replicas("web"), 9);
+        load("vector(900)");
+    };
+    let begun = Instant::now();
+    stage.create(
+        "api/v1",
+        "configmaps",
+        &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "foreshard-kill-switch"}, "data": {"paused": "true"}}),
+    );
+    heeded(begun, "KillSwitch");
+    stage.delete("api/v1", "configmaps", "foreshard-kill-switch");
+    stage.expect("web", "Actuated", "True", "UpToDate");
+    // On the target itself.
+    let pause = json!({"metadata": {"annotations": {"foreshard.dev/paused": "true"}}});
+    let begun = Instant::now();
+    stage
+        .patch("apis/apps/v1", "deployments", "web", &pause)
+        .unwrap();
+    heeded(begun, "Paused");
 }
 
 #[test]

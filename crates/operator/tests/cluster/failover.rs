@@ -2,29 +2,53 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::stage::{Stage, eventually};
 
+fn holder(stage: &Stage) -> Option<Value> {
+    let all = stage.list("apis/coordination.k8s.io/v1", "leases");
+    all.first().map(|it| it["spec"]["holderIdentity"].clone())
+}
+
+fn expect_holder(stage: &Stage, name: &str) {
+    eventually(&format!("{name} holds the lease"), || {
+        let seen = holder(stage);
+        (seen == Some(json!(name))).then_some(()).ok_or(seen)
+    });
+}
+
+/// Two operators, of which the first leads; none: there are no real parts here.
+fn two(name: &str) -> Option<Stage> {
+    let mut stage = Stage::empty(name)?;
+    stage.source("main", crate::stage::prometheus()?.url());
+    stage.operate(true);
+    expect_holder(&stage, "operator-0");
+    stage.operate(true);
+    Some(stage)
+}
+
 #[test]
-fn the_other_takes_over_within_20_s() {
-    let Some(mut stage) = Stage::empty("failover") else {
+fn one_that_stops_lets_the_other_in_at_once() {
+    let Some(mut stage) = two("failover-stop") else {
         return;
     };
-    let url = crate::stage::prometheus().unwrap().url().to_owned();
-    stage.source("main", &url);
-    stage.operate(true);
-    let holder = |stage: &Stage| {
-        let all = stage.list("apis/coordination.k8s.io/v1", "leases");
-        all.first().map(|it| it["spec"]["holderIdentity"].clone())
+    stage.deployment("web", 3);
+    stage.policy("web", "vector(900)", "Auto");
+    stage.expect_replicas("web", 9);
+    stage.stop(0);
+    let stopped = Instant::now();
+    expect_holder(&stage, "operator-1");
+    let took = stopped.elapsed();
+    // Nobody waits until the lease has run out.
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+#[test]
+fn the_other_takes_over_within_20_s() {
+    let Some(mut stage) = two("failover") else {
+        return;
     };
-    eventually("the first holds the lease", || {
-        let seen = holder(&stage);
-        (seen == Some(json!("operator-0")))
-            .then_some(())
-            .ok_or(seen)
-    });
-    stage.operate(true);
     stage.deployment("web", 3);
     stage.policy("web", "vector(900)", "Auto");
     stage.expect_replicas("web", 9);

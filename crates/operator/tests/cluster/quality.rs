@@ -167,6 +167,47 @@ fn nothing_shrinks_on_data_that_is_not_ok() {
     stage.expect_replicas("stops", 4);
 }
 
+/// Half of what is added up is not scraped any more: its load is gone from the sum, and has not gone.
+#[test]
+fn what_is_not_scraped_is_no_load_that_went() {
+    let (Some(mut stage), Some(mut server)) = (
+        Stage::empty("quality-up"),
+        or_left_out("prometheus", Prometheus::with_history(&[])),
+    ) else {
+        return;
+    };
+    let exporter = || Exporter::serve(|_| "served 250\n".to_owned()).unwrap();
+    let (stays, goes) = (exporter(), exporter());
+    let every = Duration::from_secs(1);
+    server
+        .scrape(&[stays.address(), goes.address()], every)
+        .unwrap();
+    let _kubelet = stage.kubelet();
+    stage.source("main", server.url());
+    stage.operate(false);
+    for (name, up) in [("blind", None), ("sees", Some("avg(up)"))] {
+        stage.deployment(name, 5);
+        let mut policy = following(name, "sum(served)", Asks::NoForecast);
+        policy["spec"]["signals"][0]["upQuery"] = up.into();
+        stage.create(GROUP, "scalingpolicies", &policy);
+        stage.expect(name, "Ready", "True", "Decides");
+    }
+    drop(goes);
+    stage.expect_replicas("blind", 3);
+    let said = stage.expect("sees", "MetricsFresh", "False", "MetricsIncomplete");
+    assert!(said.contains("50 % of it is scraped"), "{said}");
+    stage.evaluated(6);
+    assert_eq!(stage.replicas("sees"), 5);
+    let mut patch = following("sees", "sum(served)", Asks::NoForecast);
+    patch["spec"]["signals"][0]["upQuery"] = "vector(1)".into();
+    let signals = serde_json::json!({"spec": {"signals": patch["spec"]["signals"]}});
+    stage
+        .patch(GROUP, "scalingpolicies", "sees", &signals)
+        .unwrap();
+    stage.expect_replicas("sees", 3);
+    stage.expect("sees", "MetricsFresh", "True", "Fresh");
+}
+
 /// What Prometheus itself says.
 fn rate_of(server: &Prometheus, promql: &str) -> Option<f64> {
     let promql = promql.replace('[', "%5B").replace(']', "%5D");

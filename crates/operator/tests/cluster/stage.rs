@@ -199,6 +199,13 @@ impl Stage {
         self.operators.remove(operator).0.shutdown_background();
     }
 
+    /// Ends an operator as it ends by itself when it is told to.
+    pub(crate) fn stop(&mut self, operator: usize) {
+        let (runtime, stop, task) = self.operators.remove(operator);
+        stop.cancel();
+        runtime.block_on(task).unwrap();
+    }
+
     pub(crate) fn name(&self) -> &str {
         self.namespace.name()
     }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::faults::{Fault, Faults};
+use crate::load::{Asks, following};
 use crate::stage::{GROUP, Stage, eventually, prometheus, soon};
 
 /// An operator whose way to the API server can be broken.
@@ -133,7 +134,7 @@ fn a_watch_that_hangs_keeps_nobody_from_stopping_it() {
 }
 
 #[test]
-fn a_rollout_that_gave_up_is_told() {
+fn a_rollout_that_gave_up_is_told_and_nothing_is_taken_from_it() {
     let Some((stage, _faults)) = stage("unanswered-rollout", Fault::None) else {
         return;
     };
@@ -142,9 +143,15 @@ fn a_rollout_that_gave_up_is_told() {
     stage
         .patch("apis/apps/v1", "deployments", "web", &soon)
         .unwrap();
-    stage.policy("web", "vector(250)", "Auto");
+    // One would do; but what hangs is not made less before it has come or gone.
+    let policy = following("web", "vector(90)", Asks::NoForecast);
+    stage.create(GROUP, "scalingpolicies", &policy);
     // There is no node, so no pod is ever ready.
     let message = stage.expect("web", "TargetResolved", "True", "RolloutStuck");
     assert!(message.contains("timed out progressing"), "{message}");
+    stage.expect("web", "WithinGuardrails", "False", "Clamped");
+    stage.evaluated(6);
     assert_eq!(stage.replicas("web"), 3);
+    let _kubelet = stage.kubelet();
+    stage.expect_replicas("web", 1);
 }
