@@ -113,8 +113,30 @@ fn every_overlay_and_component_is_taken() {
         // What admission has to say of pods and policies comes as a warning.
         assert!(!said.contains("Warning"), "{name}: {said}");
     }
+    examples_are_taken(&plane);
     a_cluster_that_has_served_is_protected(&plane);
     plane.down().unwrap();
+}
+
+/// Every example that is an object of ours, or of Kubernetes.
+fn examples_are_taken(plane: &ControlPlane) {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut taken = 0;
+    for folder in ["scaling", "vitess"] {
+        for entry in fs::read_dir(examples.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            // One is of KEDA's kinds, one a file for the operator, and one is a text.
+            if ["keda.yaml", "operator-config.yaml", "README.md"].contains(&name) {
+                continue;
+            }
+            let mut apply = plane.kubectl(["apply", "--server-side", "--dry-run=server"]);
+            let strictly = ["--validate=strict", "--namespace=shop", "--filename"];
+            succeeds(apply.args(strictly).arg(&path));
+            taken += 1;
+        }
+    }
+    assert!(taken >= 9, "{taken}");
 }
 
 fn a_cluster_that_has_served_is_protected(plane: &ControlPlane) {
