@@ -73,18 +73,24 @@ async fn reach(client: &Client, key: &Key, object: &PrometheusSource, sources: &
         .any(|it| it.type_ == kind::REACHABLE && it.observed_generation == Some(generation));
     let finding = match sources.find(&key.0, &source).await {
         Err(trouble) => Finding::no(kind::REACHABLE, trouble.reason, trouble.message),
-        Ok(made) => match made.probe.state() {
-            State::Failing { fault, .. } => {
-                Finding::no(kind::REACHABLE, "QueryFailed", fault.to_string())
+        Ok(made) => match (sources.but(&key.0, &source), made.probe.state()) {
+            (Some(but), _) => {
+                let said = format!("{}; the credentials of before go on", but.message);
+                Finding::no(kind::REACHABLE, but.reason, said)
             }
-            // What was found before a restart stands until there is something to say.
-            State::Waiting if is_told => return,
-            State::Waiting => Finding::unknown(
-                kind::REACHABLE,
-                "Waiting",
-                "It was asked and has not answered yet.",
-            ),
-            _ => Finding::yes(kind::REACHABLE, "Answers", "It answers queries."),
+            (None, state) => match state {
+                State::Failing { fault, .. } => {
+                    Finding::no(kind::REACHABLE, "QueryFailed", fault.to_string())
+                }
+                // What was found before a restart stands until there is something to say.
+                State::Waiting if is_told => return,
+                State::Waiting => Finding::unknown(
+                    kind::REACHABLE,
+                    "Waiting",
+                    "It was asked and has not answered yet.",
+                ),
+                _ => Finding::yes(kind::REACHABLE, "Answers", "It answers queries."),
+            },
         },
     };
     let now = time::from_unix(unix_now());

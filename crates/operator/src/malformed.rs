@@ -1,7 +1,7 @@
 //! Tells people of objects that do not fit their definition, as one that an older definition let in: what was known of
 //! them before stands, and after a restart they are as if they were not there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use foreshard_controller::error::chain;
 use foreshard_controller::index::{Index, Malformed, Watched};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::shared::{Shared, short};
@@ -24,15 +25,19 @@ pub(crate) struct Others {
     pub(crate) modules: Arc<Index<PolicyModule>>,
 }
 
-/// Writes an event about each, once for each thing that is wrong, until `stop`.
+/// Events are gone after an hour.
+const AGAIN: Duration = Duration::from_secs(1800);
+
+/// Writes an event about each, again from time to time, until `stop`.
 pub(crate) async fn tell(shared: Arc<Shared>, others: Others, stop: CancellationToken) {
-    let mut told = BTreeSet::new();
+    let mut told: BTreeMap<Found, Instant> = BTreeMap::new();
     loop {
         let all = all(&shared, &others);
-        told.retain(|it| all.contains(it));
+        told.retain(|it, since| all.contains(it) && since.elapsed() < AGAIN);
         for it in all {
-            if shared.claim.holds() && !told.contains(&it) && publish(&shared, &it).await {
-                told.insert(it);
+            let is_news = shared.claim.holds() && !told.contains_key(&it) && !stop.is_cancelled();
+            if is_news && publish(&shared, &it).await {
+                told.insert(it, Instant::now());
             }
         }
         tokio::select! {
@@ -75,16 +80,18 @@ async fn publish(shared: &Shared, (kind, malformed): &Found) -> bool {
         uid: malformed.uid.clone(),
         ..ObjectReference::default()
     };
+    // What is wrong may be as long as the object.
+    let note = short(format!(
+        "Write it anew, with kubectl edit or from Git: it does not fit its definition, and what was known of it before \
+         stands. {}",
+        malformed.error
+    ));
     let event = Event {
         type_: EventType::Warning,
         reason: "Malformed".to_owned(),
-        action: "Reading".to_owned(),
-        // What is wrong may be as long as the object.
-        note: Some(short(format!(
-            "Write it anew, with kubectl edit or from Git: it does not fit its definition, and what was known of it before \
-             stands. {}",
-            malformed.error
-        ))),
+        // Events that differ in their note alone would be counted as one, with the note of the first.
+        action: format!("Reading {}", &foreshard_api::sha256(note.as_bytes())[7..15]),
+        note: Some(note),
         secondary: None,
     };
     let published = in_time(shared.recorder.publish(&event, &about)).await;

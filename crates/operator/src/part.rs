@@ -24,6 +24,11 @@ const REFIT_SECONDS: i64 = 6 * 3600;
 /// A sample older than three evaluations, and than this, is stale.
 const STALE_SECONDS: i64 = 180;
 
+/// Seconds after which a sample says nothing of now.
+pub(crate) fn stale_seconds(policy: &ValidatedPolicy) -> i64 {
+    STALE_SECONDS.max(3 * policy.interval_seconds)
+}
+
 /// The one part of a target with `/scale`.
 #[must_use]
 pub(crate) fn part(
@@ -131,7 +136,7 @@ pub(crate) fn settings(
             ..Rules::default()
         }),
         quality: QualityLimits {
-            stale_after: STALE_SECONDS.max(3 * policy.interval_seconds) as f64,
+            stale_after: stale_seconds(policy) as f64,
             ..QualityLimits::default()
         },
         zone: policy.zone_name.clone(),

@@ -42,6 +42,8 @@ const UNTOLD: &str = "SecretUnavailable";
 struct Entry {
     seen: Seen,
     made: Result<Arc<Made>, Trouble>,
+    /// Why it still shows credentials of before, if so.
+    but: Option<Trouble>,
 }
 
 /// What a collector is made of, as digests.
@@ -118,6 +120,12 @@ impl Sources {
         }
     }
 
+    /// Why a source goes on with credentials of before, if so.
+    pub(crate) fn but(&self, namespace: &str, source: &SourceRef) -> Option<Trouble> {
+        let key = (namespace.to_owned(), source.clone());
+        self.entries().get(&key)?.but.clone()
+    }
+
     /// Looks at every source anew: objects may have changed, and Secrets.
     pub(crate) async fn refresh(&self) {
         let keys: Vec<SourceKey> = self.entries().keys().cloned().collect();
@@ -187,11 +195,11 @@ impl Sources {
             .and_then(|entry| entry.made.clone().ok());
         let made = match (config, known) {
             (Ok((config, _)), Some(made)) => {
-                if let Err(error) = made.collector.renew(config.auth, config.tls) {
+                let renewed = made.collector.renew(config.auth, config.tls);
+                if let (Err(error), Some(entry)) = (&renewed, entries.get_mut(&key)) {
                     // A certificate and its key may have been read while they were replaced: what was made of the old ones
                     // goes on, and they are read again.
-                    let (namespace, source) = (&key.0, &key.1.name);
-                    tracing::warn!(namespace, source, %error, "credentials are not usable");
+                    entry.but = Some(invalid(error));
                     return Ok(made);
                 }
                 Ok(made)
@@ -202,6 +210,7 @@ impl Sources {
         let entry = Entry {
             seen,
             made: made.clone(),
+            but: None,
         };
         let namespace = key.0.clone();
         let was_known = entries.insert(key, entry).is_some();

@@ -66,6 +66,8 @@ pub(crate) struct Worker {
     checked: Option<(i64, Arc<ValidatedPolicy>)>,
     /// The newest decision.
     outcome: Option<Outcome>,
+    /// Whether less may be measured than there is.
+    is_incomplete: bool,
     begun: Instant,
     jitter: rand_pcg::Pcg32,
     saved: Instant,
@@ -112,6 +114,7 @@ impl Worker {
             expected: Expected::default(),
             checked: None,
             outcome: None,
+            is_incomplete: false,
             begun: Instant::now(),
             jitter: rand_pcg::Pcg32::seed_from_u64(seed),
             saved: Instant::now(),
@@ -332,7 +335,7 @@ impl Worker {
         }
         if under_way || waiting {
             SOON.min(interval)
-        } else if self.is_blind() || self.learning.reads() {
+        } else if self.is_blind() || self.is_incomplete || self.learning.reads() {
             BLIND.min(interval)
         } else {
             interval

@@ -116,7 +116,8 @@ pub struct Signal {
     #[schemars(length(min = 1, max = 4096))]
     pub query: String,
     /// A PromQL expression for the share of what `query` adds up that is scraped, 0 to 1, such as `avg(up{app="web"})`:
-    /// pods that are not scraped are no load that went. Below 0.9, or unknown, nothing is taken away [default: not asked].
+    /// pods that are not scraped are no load that went. Below 0.9 within the last five minutes, or unknown, nothing is taken
+    /// away [default: not asked].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     pub up_query: Option<String>,

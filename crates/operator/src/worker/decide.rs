@@ -57,7 +57,8 @@ impl Worker {
         };
         let incomplete = self.resolved.incomplete(&pass.policy, pass.now);
         let mut known = self.known_future(pass);
-        if let Some(why) = &incomplete {
+        self.is_incomplete = incomplete.is_some();
+        if let Some((_, why)) = &incomplete {
             known.hold("incomplete metrics", why, pass.now);
         }
         pass.notes.clone_from(&known.notes);
@@ -123,7 +124,6 @@ impl Worker {
                     .learned(engine.owes_fits(), engine.is_fitted());
                 self.memory.engine = Some(engine);
                 let trouble = self.resolved.trouble(&pass.policy, pass.now);
-                let incomplete = incomplete.map(|why| ("MetricsIncomplete", why));
                 pass.findings.extend(findings(
                     &outcome,
                     self.resolved.fresh(&pass.policy),
@@ -176,11 +176,16 @@ impl Worker {
             .map(|it| (named(&it.metadata), it.spec.clone()))
             .collect();
         let mut known = future::known(&pass.policy, name, &overrides, &events, pass.now);
-        let malformed = [indexes.overrides.malformed(), indexes.events.malformed()].concat();
+        let malformed = [
+            indexes.overrides.malformed(),
+            indexes.events.malformed(),
+            indexes.policies.malformed(),
+        ]
+        .concat();
         let mut malformed = malformed.iter().map(|it| &it.key);
         if let Some((_, which)) = malformed.find(|(of, _)| of == namespace) {
-            // It may be a floor, a pause, or a load to come, of any policy.
-            let why = format!("{which} cannot be read, and may speak of this policy");
+            // It may be a floor, a pause, or a load to come, of any policy, or an older policy on the same target.
+            let why = format!("{which} cannot be read, and may have a say here");
             known.hold(which, &why, pass.now);
         }
         known

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use foreshard_api::condition::{Finding, kind};
 use foreshard_api::v1alpha1::{ModuleRef, PolicyBinding};
 use foreshard_api::validated::ValidatedPolicy;
-use foreshard_history::collector::{State, Watch};
+use foreshard_history::collector::{Seen, State, Watch};
 use foreshard_policy::Module;
 
 use crate::modules::{DEFAULT, Found, LOADING, Trouble};
-use crate::part::KIND;
+use crate::part::{KIND, stale_seconds};
 use crate::policies::Bound;
 use crate::shared::Shared;
 use crate::sources::Made;
@@ -20,8 +20,8 @@ const TROUBLE_SECONDS: i64 = 15;
 
 /// Of what a signal adds up, the share that has to be scraped; one of ten may be starting or ending.
 const UP_MIN: f64 = 0.9;
-/// What said so longer ago says nothing any more.
-const UP_SECONDS_MAX: i64 = 180;
+/// What was not scraped within so many seconds may still be missing in a rate.
+const UP_SECONDS: i64 = 300;
 
 /// A signal that is watched.
 pub(super) struct Watched {
@@ -215,34 +215,35 @@ impl Resolved {
     }
 
     /// Why less may be measured than there is, if so: the first of the signals that are asked about.
-    pub(super) fn incomplete(&self, policy: &ValidatedPolicy, now: i64) -> Option<String> {
+    pub(super) fn incomplete(
+        &self,
+        policy: &ValidatedPolicy,
+        now: i64,
+    ) -> Option<(&'static str, String)> {
         let signals = self.ups.iter().zip(&policy.signals);
         signals.into_iter().find_map(|(up, signal)| {
-            let (name, query) = (&signal.name, signal.up_query.as_deref()?);
-            let unknown = |why: &str| {
-                Some(format!(
-                    "signal {name}: how much of it is scraped is not known: upQuery {query}: {why}"
-                ))
+            let up = up.as_ref()?;
+            let why = match up {
+                Ok(up) => short_of(&up.watch.seen(), now, stale_seconds(policy))?,
+                Err(why) => Short::Unknown(why.clone()),
             };
-            let watch = match up.as_ref()? {
-                Ok(up) => &up.watch,
-                Err(why) => return unknown(why),
-            };
-            let seen = watch.seen();
-            let fresh = seen
-                .latest
-                .filter(|it| now - it.at <= UP_SECONDS_MAX && it.value.is_finite());
-            match (fresh, &seen.state) {
-                (Some(up), _) if up.value >= UP_MIN => None,
-                (Some(up), _) => Some(format!(
-                    "signal {name}: {:.0} % of it is scraped, and it takes {:.0} %: upQuery {query}",
-                    up.value * 100.0,
-                    UP_MIN * 100.0
-                )),
-                (None, State::Failing { fault, .. }) => unknown(&fault.to_string()),
-                (None, State::NoData { .. }) => unknown("it gives nothing"),
-                (None, _) => unknown("it was not answered yet"),
-            }
+            let (name, query) = (&signal.name, signal.up_query.as_deref().unwrap_or(""));
+            Some(match why {
+                Short::Waits => ("Waiting", format!("signal {name}: upQuery was not answered yet")),
+                Short::Unknown(why) => (
+                    "MetricsIncomplete",
+                    format!("signal {name}: how much of it is scraped is not known: upQuery {query}: {why}"),
+                ),
+                Short::Share(up) => (
+                    "MetricsIncomplete",
+                    format!(
+                        "signal {name}: {:.0} % of it is scraped, or was within the last five minutes, and it takes {:.0} %: \
+                         upQuery {query}",
+                        up * 100.0,
+                        UP_MIN * 100.0
+                    ),
+                ),
+            })
         })
     }
 
@@ -274,6 +275,46 @@ impl Resolved {
             },
         })
     }
+}
+
+/// Why less may be measured than there is.
+#[derive(Debug, PartialEq)]
+enum Short {
+    /// Nothing was answered yet.
+    Waits,
+    /// Nobody knows.
+    Unknown(String),
+    /// This share is scraped.
+    Share(f64),
+}
+
+/// Judges what says how much is scraped; none: enough of it.
+fn short_of(up: &Seen, now: i64, stale_seconds: i64) -> Option<Short> {
+    let unknown = |why: &str| Some(Short::Unknown(why.to_owned()));
+    match &up.state {
+        State::Waiting => return Some(Short::Waits),
+        State::NoData { .. } => return unknown("it gives nothing"),
+        _ => {}
+    }
+    let fresh = up.latest.filter(|it| now - it.at <= stale_seconds);
+    let Some(latest) = fresh else {
+        return match &up.state {
+            State::Failing { fault, .. } => unknown(&fault.to_string()),
+            _ => unknown("its newest sample is too old"),
+        };
+    };
+    if !(0.0..=1.0).contains(&latest.value) {
+        return unknown("it is to give a share, 0 to 1");
+    }
+    let recent = &up.recent;
+    let ends = |index: usize| recent.start + recent.step * (index as i64 + 1);
+    let bins = recent.values.iter().enumerate();
+    let bins = bins.filter(|(index, _)| now - ends(*index) <= UP_SECONDS);
+    let least = bins
+        .map(|(_, bin)| f64::from(*bin))
+        .filter(|bin| !bin.is_nan())
+        .fold(latest.value, f64::min);
+    (least < UP_MIN).then_some(Short::Share(least))
 }
 
 /// Takes out whoever watches this query of this source.
@@ -332,5 +373,52 @@ fn default_binding(policy: &ValidatedPolicy) -> PolicyBinding {
             digest: None,
         },
         config: Some(serde_json::json!({ "signals": names })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foreshard_history::collector::{Sample, Series};
+
+    use super::*;
+
+    #[test]
+    fn a_share_that_was_short_or_is_not_known_holds() {
+        const NOW: i64 = 1_000_200;
+        let seen = |latest: Option<(i64, f64)>, recent: &[f32], state: State| Seen {
+            history: Series::default(),
+            recent: Series {
+                start: NOW - 60 * 10,
+                step: 60,
+                values: recent.to_vec(),
+            },
+            latest: latest.map(|(ago, value)| Sample {
+                at: NOW - ago,
+                value,
+            }),
+            state,
+            history_fault: None,
+        };
+        let judge = |seen: &Seen| short_of(seen, NOW, 180);
+        let all = [1.0; 10];
+        // Scraped again for two minutes: a rate over its last five still lacks it.
+        let again = [1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 1.0, 1.0];
+        let long_ago = [0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0, f32::NAN, 1.0, 1.0];
+        assert_eq!(judge(&seen(Some((5, 1.0)), &all, State::Fresh)), None);
+        assert_eq!(judge(&seen(Some((5, 0.95)), &long_ago, State::Fresh)), None);
+        let short = Some(Short::Share(0.5));
+        assert_eq!(judge(&seen(Some((5, 0.5)), &all, State::Fresh)), short);
+        assert_eq!(judge(&seen(Some((5, 1.0)), &again, State::Fresh)), short);
+        assert_eq!(judge(&seen(None, &[], State::Waiting)), Some(Short::Waits));
+        for (latest, state) in [
+            (Some((5, 1.0)), State::NoData { since: NOW - 5 }),
+            (Some((200, 1.0)), State::Fresh),
+            (None, State::Fresh),
+            (Some((5, 12.0)), State::Fresh),
+            (Some((5, f64::NAN)), State::Fresh),
+        ] {
+            let judged = judge(&seen(latest, &all, state));
+            assert!(matches!(judged, Some(Short::Unknown(_))), "{judged:?}");
+        }
     }
 }
