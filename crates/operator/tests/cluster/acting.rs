@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::load::{Asks, following};
 use crate::stage::{GROUP, Stage, condition, eventually, policy, soon};
 
 /// An expression that is 100 until the moment, and 900 from then on.
@@ -313,4 +314,143 @@ fn overrides_and_events_have_their_say() {
         )
         .is_some()
     );
+}
+
+/// Times in the format of the API.
+fn at(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).unwrap().to_string()
+}
+
+#[test]
+fn an_override_holds_until_it_expires_and_an_event_is_told() {
+    let Some(stage) = Stage::new("acting-expiry") else {
+        return;
+    };
+    let _kubelet = stage.kubelet();
+    let now = jiff::Timestamp::now().as_second();
+    let object = |kind: &str, name: &str, spec: serde_json::Value| json!({"apiVersion": "foreshard.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+    let fair = json!({"startTime": at(now + 3600), "endTime": at(now + 7200), "factorPercent": 300, "policyNames": ["web"]});
+    stage.create(GROUP, "loadevents", &object("LoadEvent", "fair", fair));
+    let few = json!({"policyName": "web", "maxReplicas": 4, "expiryTime": at(now + 45), "reason": "a freeze"});
+    stage.create(
+        GROUP,
+        "scalingoverrides",
+        &object("ScalingOverride", "few", few),
+    );
+    stage.deployment("web", 3);
+    let policy = following("web", "vector(900)", Asks::NoForecast);
+    stage.create(GROUP, "scalingpolicies", &policy);
+    stage.expect_replicas("web", 4);
+    let made = stage.list(GROUP, "scalingrecommendations");
+    let said = made[0]["spec"]["explanation"]["knownFuture"].to_string();
+    for told in ["event fair: 300 %", "override few", "at most 4 replicas"] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+    let said = stage.expect("web", "WithinGuardrails", "False", "AtMaximum");
+    assert!(said.contains("more than 4 replicas"), "{said}");
+    stage.expect_replicas("web", 9);
+    assert!(jiff::Timestamp::now().as_second() >= now + 45, "too early");
+}
+
+#[test]
+fn of_what_was_recommended_the_newest_are_kept() {
+    let Some(stage) = Stage::new("acting-history") else {
+        return;
+    };
+    stage.deployment("web", 3);
+    stage.policy("web", "vector(900)", "Auto");
+    stage.expect_replicas("web", 9);
+    let made = stage.list(GROUP, "scalingrecommendations")[0].clone();
+    let mut old =
+        json!({"apiVersion": made["apiVersion"], "kind": made["kind"], "spec": made["spec"]});
+    for number in 0..22 {
+        old["metadata"] = json!({"name": format!("web-old-{number}")});
+        old["spec"]["issuedTime"] = at(1_700_000_000 + number).into();
+        stage.create(GROUP, "scalingrecommendations", &old);
+    }
+    let higher =
+        json!({"spec": {"actions": [{"type": "Replicas", "mode": "Auto", "min": 11, "max": 20}]}});
+    stage
+        .patch(GROUP, "scalingpolicies", "web", &higher)
+        .unwrap();
+    stage.expect_replicas("web", 11);
+    eventually("twenty are left", || {
+        let names: Vec<String> = stage
+            .list(GROUP, "scalingrecommendations")
+            .iter()
+            .map(|it| it["metadata"]["name"].as_str().unwrap().to_owned())
+            .collect();
+        (names.len() == 20).then_some(()).ok_or(names)
+    });
+    let left = stage.list(GROUP, "scalingrecommendations");
+    let is_left = |name: &str| left.iter().any(|it| it["metadata"]["name"] == name);
+    assert!(!is_left("web-old-0") && is_left("web-old-21"));
+}
+
+/// Something of somebody else's that has a scale.
+fn define_frames(stage: &Stage) {
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "frames.acting.test"},
+        "spec": {
+            "group": "acting.test", "scope": "Namespaced",
+            "names": {"kind": "Frame", "plural": "frames", "singular": "frame"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "subresources": {
+                    "status": {},
+                    "scale": {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+                },
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}
+            }]
+        }
+    });
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    stage.plane.api().post(definitions, &definition).unwrap();
+    eventually("frames are known", || {
+        let path = format!("{definitions}/frames.acting.test");
+        let seen = stage.plane.api().get(&path).unwrap();
+        let known = condition(&seen, "Established").is_some_and(|it| it["status"] == "True");
+        known.then_some(()).ok_or(seen)
+    });
+}
+
+#[test]
+fn whatever_has_a_scale_is_scaled() {
+    let Some(stage) = Stage::new("acting-frames") else {
+        return;
+    };
+    define_frames(&stage);
+    let group = "apis/acting.test/v1";
+    let frame = json!({"apiVersion": "acting.test/v1", "kind": "Frame", "metadata": {"name": "web"}, "spec": {"replicas": 3}});
+    stage.create(group, "frames", &frame);
+    let runs = |count: u64| {
+        let status = json!({"status": {"replicas": count}});
+        stage.patch(group, "frames", "web/status", &status).unwrap();
+    };
+    let expect = |count: u64| {
+        eventually(&format!("{count} are wanted"), || {
+            let wanted = stage.get(group, "frames", "web")["spec"]["replicas"].clone();
+            (wanted == count).then_some(()).ok_or_else(|| {
+                let policy = stage.get(GROUP, "scalingpolicies", "web");
+                (wanted, policy["status"].clone())
+            })
+        });
+    };
+    runs(3);
+    let policy = |promql: &str| {
+        let mut policy = following("web", promql, Asks::NoForecast);
+        policy["spec"]["targetRef"] =
+            json!({"apiVersion": "acting.test/v1", "kind": "Frame", "name": "web"});
+        policy
+    };
+    stage.create(GROUP, "scalingpolicies", &policy("vector(900)"));
+    expect(9);
+    // Not before those have come is anything taken away.
+    let less = json!({"spec": {"signals": policy("vector(190)")["spec"]["signals"]}});
+    stage.patch(GROUP, "scalingpolicies", "web", &less).unwrap();
+    stage.evaluated(3);
+    expect(9);
+    runs(9);
+    expect(2);
 }
