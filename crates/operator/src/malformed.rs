@@ -1,5 +1,6 @@
 //! Tells people of objects that do not fit their definition, as one that an older definition let in: what was known of
-//! them before stands, and after a restart they are as if they were not there.
+//! them before stands, and after a restart they are as if they were not there. By a policy nothing is done meanwhile: it is
+//! read anew before each write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -82,8 +83,8 @@ async fn publish(shared: &Shared, (kind, malformed): &Found) -> bool {
     };
     // What is wrong may be as long as the object.
     let note = short(format!(
-        "Write it anew, with kubectl edit or from Git: it does not fit its definition, and what was known of it before \
-         stands. {}",
+        "Write it anew, with kubectl edit or from Git: it does not fit its definition, and nothing is done by what it \
+         says now. {}",
         malformed.error
     ));
     let event = Event {
