@@ -311,7 +311,7 @@ fn short_of(up: &Seen, now: i64, stale_seconds: i64) -> Option<Short> {
     let bins = recent.values.iter().enumerate();
     let bins = bins.filter(|(index, _)| now - ends(*index) <= UP_SECONDS);
     let least = bins
-        .map(|(_, bin)| f64::from(*bin))
+        .map(|(_, bin)| *bin)
         .filter(|bin| !bin.is_nan())
         .fold(latest.value, f64::min);
     (least < UP_MIN).then_some(Short::Share(least))
@@ -378,15 +378,19 @@ fn default_binding(policy: &ValidatedPolicy) -> PolicyBinding {
 
 #[cfg(test)]
 mod tests {
-    use foreshard_history::collector::{Sample, Series};
+    use foreshard_forecast::{Sample, Series};
 
     use super::*;
 
     #[test]
     fn a_share_that_was_short_or_is_not_known_holds() {
         const NOW: i64 = 1_000_200;
-        let seen = |latest: Option<(i64, f64)>, recent: &[f32], state: State| Seen {
-            history: Series::default(),
+        let seen = |latest: Option<(i64, f64)>, recent: &[f64], state: State| Seen {
+            history: Series {
+                start: 0,
+                step: 300,
+                values: Vec::new(),
+            },
             recent: Series {
                 start: NOW - 60 * 10,
                 step: 60,
@@ -403,7 +407,7 @@ mod tests {
         let all = [1.0; 10];
         // Scraped again for two minutes: a rate over its last five still lacks it.
         let again = [1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 1.0, 1.0];
-        let long_ago = [0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0, f32::NAN, 1.0, 1.0];
+        let long_ago = [0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0, f64::NAN, 1.0, 1.0];
         assert_eq!(judge(&seen(Some((5, 1.0)), &all, State::Fresh)), None);
         assert_eq!(judge(&seen(Some((5, 0.95)), &long_ago, State::Fresh)), None);
         let short = Some(Short::Share(0.5));
