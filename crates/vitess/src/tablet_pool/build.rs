@@ -356,8 +356,7 @@ fn vttablet(of: &Source<'_>, index: u32, mounts: Vec<VolumeMount>) -> Container 
     }
 }
 
-/// By which a pod's vttablet copies the primary where mysqld has no tables yet:
-/// <https://vitess.io/docs/24.0/reference/programs/vttablet/>.
+/// By which vttablet copies a tablet where mysqld has no tables yet (`vttablet --help`, and the release notes of 24.0.0).
 const CLONES: &str = "--restore-with-clone";
 
 /// How vttablet is told where mysqld is.
@@ -371,6 +370,7 @@ pub fn copies(pod: &Pod) -> bool {
     containers.any(|it| it.args.iter().flatten().any(|arg| arg == CLONES))
 }
 
+/// Has vttablet copy the primary by MySQL's CLONE.
 fn clones(of: &Source<'_>, spec: &mut PodSpec) {
     let Some(vttablet) = spec.containers.first_mut() else {
         return;

@@ -123,6 +123,12 @@ impl Seen {
 }
 
 impl PodSeen {
+    /// Whether it has copied the primary: it was made to, and serves.
+    #[must_use]
+    pub fn has_copied(&self) -> bool {
+        self.copies && self.is_ready && !self.ends
+    }
+
     /// Reads one.
     #[must_use]
     pub fn read(pod: &Pod) -> Self {
@@ -238,6 +244,27 @@ mod tests {
         let mut elsewhere = begun(&[0, 1]);
         elsewhere.fills_elsewhere = Some("other-0".to_owned());
         assert_eq!(pods(&elsewhere), [2]);
+    }
+
+    #[test]
+    fn only_a_pod_that_was_made_to_copy_has_copied() {
+        let copies = PodSeen {
+            copies: true,
+            ..RUNS
+        };
+        assert!(copies.has_copied());
+        let others = [
+            RUNS,
+            PodSeen {
+                is_ready: false,
+                ..copies
+            },
+            PodSeen {
+                ends: true,
+                ..copies
+            },
+        ];
+        assert!(!others.iter().any(PodSeen::has_copied));
     }
 
     #[test]

@@ -53,14 +53,12 @@ pub(super) async fn keep(
             _ if *index < wanted(of.pool) => size.clone(),
             _ => requested(live).unwrap_or_else(|| size.clone()),
         };
-        let serves = objects.pods.get(index).is_some_and(|it| {
-            let pod = PodSeen::read(it);
-            pod.is_ready && !pod.ends
-        });
-        let fills = fill::is_marked(live) && !serves;
+        let pod = objects.pods.get(index).map(|it| PodSeen::read(it));
+        let has_copied = pod.is_some_and(|it| it.has_copied());
+        let fills = fill::is_marked(live) && !has_copied;
         let kept = build::kept_claim(of, *index, live, asked, fills);
         let written = writer.apply(&kept, Some(&**live)).await;
-        if written.is_ok() && fill::is_marked(live) && serves {
+        if written.is_ok() && fill::is_marked(live) && has_copied {
             filled = age_seconds(live);
             let said = format!(
                 "Tablet {} has its rows and serves, {} s after its volume was made.",
@@ -94,7 +92,7 @@ pub(super) async fn keep(
 }
 
 /// Seconds since a volume was made.
-pub(super) fn age_seconds(claim: &PersistentVolumeClaim) -> Option<i64> {
+fn age_seconds(claim: &PersistentVolumeClaim) -> Option<i64> {
     let made = claim.metadata.creation_timestamp.as_ref()?;
     Some(unix_now() - time::unix(made))
 }
