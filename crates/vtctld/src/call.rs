@@ -72,6 +72,7 @@ pub(crate) const EXECUTE: Call = Call {
     effect: Effect::Reads,
     deadline: QUERY_DEADLINE,
 };
+pub(crate) const GET_BACKUPS: Call = Call::reads("GetBackups");
 pub(crate) const GET_CELL_INFO_NAMES: Call = Call::reads("GetCellInfoNames");
 pub(crate) const GET_FULL_STATUS: Call = Call::reads("GetFullStatus");
 pub(crate) const GET_KEYSPACE: Call = Call::reads("GetKeyspace");

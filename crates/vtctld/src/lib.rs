@@ -24,6 +24,7 @@
 //! *Time* is Unix seconds. *Unknown* values of the server's enumerations are kept, never guessed at.
 #![forbid(unsafe_code)]
 
+mod backup;
 mod call;
 mod client;
 mod connection;
@@ -47,6 +48,7 @@ mod samples;
 #[cfg(feature = "stand-in")]
 pub mod stand_in;
 
+pub use backup::Backup;
 pub use call::{Call, Effect};
 pub use client::Client;
 pub use connection::Tls;

@@ -16,11 +16,11 @@ use self::tablets::Tablet;
 use crate::{
     TabletAlias, TabletType, Tls,
     wire::{
-        topodata, vtctldata as data,
+        mysqlctl, topodata, vtctldata as data,
         vtctlservice::vtctld_server::{Vtctld, VtctldServer},
         vtgate,
         vtgateservice::vitess_server::{Vitess, VitessServer},
-        vtrpc,
+        vtrpc, vttime,
     },
 };
 
@@ -37,6 +37,8 @@ struct Topology {
     shards: BTreeMap<(String, String), Shard>,
     tablets: BTreeMap<TabletAlias, Tablet>,
     workflows: Vec<data::Workflow>,
+    /// Of shards, when they were taken.
+    backups: BTreeMap<(String, String), Vec<i64>>,
     /// In the order in which they came.
     changes: Vec<String>,
 }
@@ -93,6 +95,13 @@ impl StandIn {
         if shard.primary.is_none() && is_enough {
             shard.primary = first;
         }
+    }
+
+    /// A backup of a shard is where backups are, taken at this time in Unix seconds.
+    pub fn back_up(&self, keyspace: &str, shard: &str, taken_seconds: i64) {
+        let key = (keyspace.to_owned(), shard.to_owned());
+        let mut topology = self.lock();
+        topology.backups.entry(key).or_default().push(taken_seconds);
     }
 
     /// Everything that was asked to be changed, in order, such as `AddCellInfo zone1`.
@@ -226,6 +235,28 @@ impl Vtctld for StandIn {
                 name: asked.shard_name,
                 shard: Some(record),
             }),
+        }))
+    }
+
+    async fn get_backups(
+        &self,
+        request: Request<data::GetBackupsRequest>,
+    ) -> Result<Response<data::GetBackupsResponse>, Status> {
+        let asked = request.into_inner();
+        let topology = self.lock();
+        let taken = topology.backups.get(&(asked.keyspace, asked.shard));
+        let backups = taken
+            .into_iter()
+            .flatten()
+            .map(|seconds| mysqlctl::BackupInfo {
+                name: format!("{seconds}.of-a-stand-in"),
+                time: Some(vttime::Time {
+                    seconds: *seconds,
+                    nanoseconds: 0,
+                }),
+            });
+        Ok(Response::new(data::GetBackupsResponse {
+            backups: backups.collect(),
         }))
     }
 

@@ -28,6 +28,9 @@ pub(crate) mod vttime {
             .filter(|seconds| *seconds != 0)
     }
 }
+pub(crate) mod mysqlctl {
+    tonic::include_proto!("mysqlctl");
+}
 pub(crate) mod topodata {
     tonic::include_proto!("topodata");
 }
