@@ -32,6 +32,8 @@ pub mod kind {
     pub const SHARDS_READY: &str = "ShardsReady";
     /// Of a cluster of Vitess: gateways run in every cell, and a query through one is answered by each shard.
     pub const VTGATES_READY: &str = "VTGatesReady";
+    /// Of a cluster of Vitess or a shard with backups: the last one that was due was made, and can be found.
+    pub const BACKUPS_HEALTHY: &str = "BackupsHealthy";
     /// Of a shard: it takes its part of the traffic, and has a primary.
     pub const SERVING: &str = "Serving";
     /// Everything that the spec names is carried out by this version.

@@ -3,11 +3,17 @@
 use std::collections::BTreeMap;
 
 use foreshard_api::condition::{Finding, kind};
-use foreshard_api::v1alpha1::{KeyspaceShard, TabletPool, TopoServer, VTGatePool};
+use foreshard_api::v1alpha1::{
+    KeyspaceShard, PrometheusSource, TabletPool, TopoServer, VTGatePool,
+};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{
+    ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
+};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::NamespaceResourceScope;
 use kube::{Client, Resource, ResourceExt as _};
@@ -39,6 +45,19 @@ pub(crate) enum ApplyError {
         #[source]
         source: serde_json::Error,
     },
+    /// Somebody else's object has the name that ours would have.
+    #[error(
+        "{kind} {name} is there and was not made for this object: give it another name, or delete it"
+    )]
+    Taken { kind: String, name: String },
+    /// The API server does not say whether there is one.
+    #[error("{kind} {name} could not be read")]
+    Read {
+        kind: String,
+        name: String,
+        #[source]
+        source: Box<kube::Error>,
+    },
     /// The API server refused, or did not answer.
     #[error("{kind} {name} was not written")]
     Write {
@@ -47,6 +66,21 @@ pub(crate) enum ApplyError {
         #[source]
         source: Box<kube::Error>,
     },
+}
+
+impl ApplyError {
+    pub(crate) fn taken<K: Owned>(name: String) -> Self {
+        let kind = K::kind(&()).into_owned();
+        Self::Taken { kind, name }
+    }
+
+    pub(crate) fn read<K: Owned>(name: &str, error: kube::Error) -> Self {
+        Self::Read {
+            kind: K::kind(&()).into_owned(),
+            name: name.to_owned(),
+            source: Box::new(error),
+        }
+    }
 }
 
 /// What may be made of a cluster.
@@ -62,8 +96,14 @@ impl Owned for Pod {}
 impl Owned for PersistentVolumeClaim {}
 impl Owned for Secret {}
 impl Owned for Service {}
+impl Owned for ServiceAccount {}
+impl Owned for ConfigMap {}
+impl Owned for Role {}
+impl Owned for RoleBinding {}
+impl Owned for PrometheusSource {}
 impl Owned for PodDisruptionBudget {}
 impl Owned for Deployment {}
+impl Owned for Job {}
 impl Owned for NetworkPolicy {}
 impl Owned for TopoServer {}
 impl Owned for KeyspaceShard {}
@@ -254,6 +294,11 @@ pub(crate) fn trouble(error: &ApplyError) -> Finding {
             let (reason, said) = refusal(source);
             (reason, format!("{kind} {name} was not written: {said}"))
         }
+        ApplyError::Read { kind, name, source } => {
+            let (reason, said) = refusal(source);
+            (reason, format!("{kind} {name} cannot be read: {said}"))
+        }
+        ApplyError::Taken { .. } => ("NameTaken", format!("{}.", chain(error))),
         other => ("NotWritten", chain(other)),
     };
     Finding::no(kind::PROGRESSING, reason, message)

@@ -4,15 +4,18 @@
 //! are pure: values in, values out, snapshots as tests. Only the holder of the lease asks members and writes; a pass
 //! that finds everything as it is wanted writes nothing.
 //!
-//! [`cluster`] keeps what all shards of a `Vitess` share, [`shard`] a shard's pools, [`tablet_pool`] tablets, `gate_pool`
-//! the gateways of a cell, and [`topo_server`] the etcd cluster that holds a topology.
+//! [`cluster`] keeps what all shards of a `Vitess` share, [`shard`] a shard's pools and [`backup`]s, [`tablet_pool`]
+//! tablets, `gate_pool` the gateways of a cell, and [`topo_server`] the etcd cluster that holds a topology. [`monitoring`]
+//! is a cluster's Prometheus.
 #![forbid(unsafe_code)]
 
 mod apply;
+pub mod backup;
 mod bytes;
 pub mod cluster;
 mod digest;
 pub(crate) mod gate_pool;
+pub mod monitoring;
 pub mod names;
 mod operator;
 pub mod pki;

@@ -111,6 +111,7 @@ impl ClusterOperator {
             pods: indexes.members(|old, new| old != new),
             claims: indexes.members(|old, new| old != new),
             deployments: indexes.parts(|old, new| old != new),
+            jobs: indexes.jobs(),
             services: indexes.members(|old, new| old != new),
             // Its status counts pods, which are watched themselves.
             budgets: indexes.members(|old, new| {
@@ -161,6 +162,7 @@ impl ClusterOperator {
         scope.watch(&mut tasks, &shared.pods, &ours, &stop);
         scope.watch(&mut tasks, &shared.claims, &ours, &stop);
         scope.watch(&mut tasks, &shared.deployments, &ours, &stop);
+        scope.watch(&mut tasks, &shared.jobs, &ours, &stop);
         scope.watch(&mut tasks, &shared.services, &ours, &stop);
         scope.watch(&mut tasks, &shared.budgets, &ours, &stop);
         scope.watch(&mut tasks, &shared.policies, &ours, &stop);

@@ -11,6 +11,7 @@ use foreshard_controller::index::{Index, Key};
 use foreshard_controller::lease::Claim;
 use foreshard_controller::wakes::Wakes;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -61,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) claims: Arc<Index<PersistentVolumeClaim>>,
     /// What runs beside tablets.
     pub(crate) deployments: Arc<Index<Deployment>>,
+    /// Those that make backups.
+    pub(crate) jobs: Arc<Index<Job>>,
     /// Services.
     pub(crate) services: Arc<Index<Service>>,
     /// Disruption budgets.
@@ -132,6 +135,7 @@ impl Shared {
             ("pods", self.pods.is_synced()),
             ("persistentvolumeclaims", self.claims.is_synced()),
             ("deployments", self.deployments.is_synced()),
+            ("jobs", self.jobs.is_synced()),
             ("services", self.services.is_synced()),
             ("poddisruptionbudgets", self.budgets.is_synced()),
             ("networkpolicies", self.policies.is_synced()),

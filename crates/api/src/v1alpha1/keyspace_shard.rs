@@ -1,13 +1,15 @@
 //! `KeyspaceShard`.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::schema;
 use crate::v1alpha1::key_range::KeyRange;
-use crate::v1alpha1::vitess::keyspace::{Durability, TabletPoolTemplate, TurndownPolicy};
+use crate::v1alpha1::vitess::keyspace::{
+    Durability, RestoreFrom, TabletPoolTemplate, TurndownPolicy,
+};
 
 /// One shard that exists.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +40,11 @@ use crate::v1alpha1::vitess::keyspace::{Durability, TabletPoolTemplate, Turndown
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
+    printcolumn(
+        name = "Last Backup",
+        type_ = "date",
+        json_path = ".status.lastBackupTime"
     ),
     printcolumn(
         name = "Age",
@@ -75,6 +82,9 @@ pub struct KeyspaceShardSpec {
     #[schemars(length(min = 1, max = 64), pattern("^[A-Za-z0-9_]+$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("databaseName cannot be changed: the data would stay behind").reason(Reason::FieldValueForbidden))]
     pub database_name: String,
+    /// A backup of another cluster that it begins with. Read before its first tablet is made, and never again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_from: Option<RestoreFrom>,
 }
 
 /// What is known of a shard.
@@ -99,6 +109,9 @@ pub struct KeyspaceShardStatus {
     /// Whether it had a primary once: from then on it is not initialized again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initialized: Option<bool>,
+    /// When the last backup was finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_backup_time: Option<Time>,
     /// What is so and what is not, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]

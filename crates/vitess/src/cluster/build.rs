@@ -111,6 +111,7 @@ pub(crate) fn vtctld(wanted: &Wanted) -> Program<'_> {
         placement: &component.placement,
         zone: None,
         secrets: Vec::new(),
+        store: wanted.store(),
         grace_seconds: 15,
     }
 }
@@ -147,6 +148,7 @@ pub(crate) fn vtorc<'a>(wanted: &'a Wanted, keyspace: &Keyspace) -> Program<'a> 
         placement: &component.placement,
         zone: None,
         secrets: Vec::new(),
+        store: None,
         grace_seconds: 30,
     }
 }
@@ -178,6 +180,7 @@ pub fn shard(
         tablet_pools: keyspace.tablet_pools.clone(),
         turndown_policy: keyspace.turndown_policy,
         database_name: Wanted::database(keyspace),
+        restore_from: keyspace.restore_from.clone(),
     };
     let name = names.shard(&keyspace.name, range);
     let mut labels = names.labels();

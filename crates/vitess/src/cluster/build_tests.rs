@@ -1,15 +1,19 @@
 //! The objects of a cluster as people would read them.
 
-use foreshard_api::v1alpha1::vitess::keyspace::Durability;
+use foreshard_api::v1alpha1::vitess::keyspace::{Durability, RestoreFrom};
 use foreshard_api::v1alpha1::{TabletPool, Vitess};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::ObjectMeta;
 
 use super::build;
 use super::policies::policies;
 use super::wanted::Wanted;
+use crate::backup::schedule::Begins;
+use crate::monitoring::Parts;
 use crate::shard;
 use crate::tablet_pool::build::{Source, claim, copies, pod};
+use crate::tablet_pool::fill::Fills;
 use crate::workload;
 
 fn object() -> Vitess {
@@ -21,6 +25,14 @@ fn object() -> Vitess {
         generation: Some(1),
         ..object.metadata
     };
+    object
+}
+
+/// The same with backups on a volume.
+fn backed_up() -> Vitess {
+    let mut object = object();
+    let backups = "{location: {volume: {claimName: backups}}, schedule: 0 3 * * *}";
+    object.spec.backups = Some(serde_saphyr::from_str(backups).unwrap());
     object
 }
 
@@ -88,21 +100,96 @@ fn a_keyspace_and_its_tablets() {
         shard: &shard,
         pool: &pool,
     };
-    insta::assert_yaml_snapshot!("tablet_pod", pod(&of, 0, false));
-    insta::assert_yaml_snapshot!("tablet_claim", claim(&of, 0, false));
+    insta::assert_yaml_snapshot!("tablet_pod", pod(&of, 0, None));
+    insta::assert_yaml_snapshot!("tablet_claim", claim(&of, 0, None));
     // What differs where it copies the primary first, which does not make it an outdated one later.
-    let copying = pod(&of, 0, true);
-    assert!(copies(&copying) && !copies(&pod(&of, 0, false)));
+    let copying = pod(&of, 0, Some(Fills::Clone));
+    assert!(copies(&copying) && !copies(&pod(&of, 0, None)));
     assert_eq!(
         copying.metadata.annotations,
-        pod(&of, 0, false).metadata.annotations
+        pod(&of, 0, None).metadata.annotations
     );
     let vttablet = &copying.spec.unwrap().containers[0];
     let args = vttablet.args.as_ref().unwrap();
     let args = &args[args.len() - 7..];
     let env = vttablet.env.as_ref().unwrap().last();
     insta::assert_yaml_snapshot!("copying_tablet", (args, env));
-    insta::assert_yaml_snapshot!("filling_claim", claim(&of, 0, true).metadata.annotations);
+    let backed_up = Wanted::parse(&backed_up()).unwrap();
+    let of = Source {
+        wanted: &backed_up,
+        ..of
+    };
+    let restoring = pod(&of, 0, Some(Fills::Backup));
+    assert!(copies(&restoring));
+    insta::assert_yaml_snapshot!(
+        "restoring_tablet",
+        differences(&pod(&of, 0, None), &restoring)
+    );
+    let mut first = shard.clone();
+    first.spec.restore_from = Some(RestoreFrom {
+        path: "old/cluster".to_owned(),
+        taken_before: None,
+    });
+    let of_first = Source {
+        shard: &first,
+        ..of
+    };
+    let from_another = pod(&of_first, 0, Some(Fills::Restore));
+    insta::assert_yaml_snapshot!("first_tablet", differences(&restoring, &from_another));
+    insta::assert_yaml_snapshot!(
+        "filling_claim",
+        claim(&of, 0, Some(Fills::Clone)).metadata.annotations
+    );
+}
+
+/// Arguments of vttablet that one has and the other has not.
+fn differences(one: &Pod, other: &Pod) -> (Vec<String>, Option<Vec<String>>) {
+    let args = |pod: &Pod| {
+        pod.spec.clone().unwrap().containers[0]
+            .args
+            .clone()
+            .unwrap()
+    };
+    let known = args(one);
+    let new = args(other).into_iter().filter(|it| !known.contains(it));
+    let mysqld = other.spec.clone().unwrap().init_containers.unwrap();
+    (new.collect(), mysqld[1].command.clone())
+}
+
+#[test]
+fn a_backup_is_made_by_a_job() {
+    let object = backed_up();
+    let wanted = Wanted::parse(&object).unwrap();
+    let owner = workload::owner(&object);
+    let keyspace = &wanted.spec.keyspaces[0];
+    let shard = build::shard(&wanted, keyspace, &build::first_ranges(keyspace)[0], &owner);
+    let of = crate::backup::job::Source {
+        wanted: &wanted,
+        shard: &shard,
+        backups: wanted.spec.backups.as_ref().unwrap(),
+    };
+    insta::assert_yaml_snapshot!("backup_job", of.job(1_790_000_000, Begins::Clone));
+    assert_ne!(of.name(1_790_000_000), of.name(1_790_000_060));
+    let pod = of.job(1_790_000_000, Begins::Backup).spec.unwrap().template;
+    let args = pod.spec.unwrap().containers[0].args.clone().unwrap();
+    assert!(!args.iter().any(|it| it.contains("clone")), "{args:?}");
+}
+
+#[test]
+fn a_prometheus_of_its_own() {
+    let mut object = object();
+    object.spec.monitoring = Some(serde_saphyr::from_str("{managed: {}}").unwrap());
+    let (wanted, owner) = (Wanted::parse(&object).unwrap(), workload::owner(&object));
+    let parts = Parts::of(&wanted, &owner).unwrap();
+    let others = (
+        parts.role(),
+        parts.binding(),
+        parts.claim(),
+        parts.service(),
+    );
+    insta::assert_yaml_snapshot!("prometheus", parts.deployment());
+    insta::assert_yaml_snapshot!("prometheus_others", others);
+    insta::assert_yaml_snapshot!("prometheus_source", parts.source());
 }
 
 #[test]

@@ -44,6 +44,9 @@ impl Secrets<'_> {
             if self.has_data {
                 return Err(credentials_lost(&names.mysql_users()));
             }
+            if let Some(keyspace) = self.restores() {
+                return Err(credentials_of_backup(&names.mysql_users(), keyspace));
+            }
             let made = users::mysql().map_err(|error| unusable(error.to_string()))?;
             self.put(names.mysql_users(), &made, Outlives::Yes).await?;
         }
@@ -52,6 +55,13 @@ impl Secrets<'_> {
             self.put(names.app(), &made, Outlives::Yes).await?;
         }
         Ok(Some(()))
+    }
+
+    /// A keyspace that begins with a backup of another cluster.
+    fn restores(&self) -> Option<&str> {
+        let mut all = self.wanted.spec.keyspaces.iter();
+        let restores = all.find(|it| it.restore_from.is_some())?;
+        Some(&restores.name)
     }
 
     /// That of the TopoServer of the same name, or one of our own where there is none. It is made once.
@@ -129,6 +139,14 @@ enum Outlives {
 
 fn unusable(said: String) -> Finding {
     Finding::no(kind::PROGRESSING, "CertificatesUnusable", said)
+}
+
+fn credentials_of_backup(name: &str, keyspace: &str) -> Finding {
+    let said = format!(
+        "Keyspace {keyspace} begins with a backup, in which MySQL's users have the passwords of their own cluster. Copy \
+         that cluster's Secret, CLUSTER-mysql-users, to Secret {name}."
+    );
+    Finding::no(kind::PROGRESSING, "CredentialsMissing", said)
 }
 
 fn credentials_lost(name: &str) -> Finding {

@@ -33,6 +33,8 @@ pub(crate) const VTCTLD: &str = "vtctld";
 pub(crate) const VTORC: &str = "vtorc";
 pub(crate) const VTGATE: &str = "vtgate";
 pub(crate) const VTTABLET: &str = "vttablet";
+pub(crate) const VTBACKUP: &str = "vtbackup";
+pub(crate) const PROMETHEUS: &str = "prometheus";
 
 /// Labels by key.
 pub(crate) type Labels = BTreeMap<String, String>;
@@ -99,6 +101,12 @@ impl ClusterNames {
     #[must_use]
     pub fn gate_pool(&self, cell: &str) -> String {
         format!("{}-{cell}", self.name)
+    }
+
+    /// Everything of its Prometheus but the source, which has the cluster's name.
+    #[must_use]
+    pub fn prometheus(&self) -> String {
+        format!("{}-prometheus", self.name)
     }
 
     /// The service that gives each tablet a name.
@@ -220,6 +228,12 @@ pub(crate) fn pool_of(labels: &Labels) -> Option<String> {
         "{name}-{keyspace}-{shard}-{cell}-{}-{}",
         kind?, pool?
     ))
+}
+
+/// The KeyspaceShard that an object says it is of.
+pub(crate) fn shard_of(labels: &Labels) -> Option<String> {
+    let [name, keyspace, shard] = [VITESS, KEYSPACE, SHARD].map(|key| labels.get(key));
+    Some(format!("{}-{}-{}", name?, object_name(keyspace?), shard?))
 }
 
 /// A keyspace as a part of names of objects, which have no underscores: what was one is told apart by a digest.

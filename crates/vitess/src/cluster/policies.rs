@@ -8,9 +8,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::cluster::names::{
-    GRPC_PORT, Labels, MYSQL_PORT, VITESS, VTCTLD, VTGATE, VTORC, VTTABLET, WEB_PORT,
+    GRPC_PORT, Labels, MYSQL_PORT, PROMETHEUS, VITESS, VTBACKUP, VTCTLD, VTGATE, VTORC, VTTABLET,
+    WEB_PORT,
 };
 use crate::cluster::wanted::Wanted;
+use crate::monitoring;
 use crate::names::{CLIENT_PORT, METRICS_PORT, Names, PEER_PORT};
 use crate::workload;
 
@@ -40,6 +42,16 @@ pub fn policies(wanted: &Wanted, owner: &OwnerReference, operator: &str) -> Vec<
             names.tablets(),
             names.selector(VTTABLET),
             vec![rule(own(), &[GRPC_PORT, MYSQL_PORT]), metrics(WEB_PORT)],
+        ),
+        (
+            names.prometheus(),
+            names.selector(PROMETHEUS),
+            vec![rule(vec![pods([]), operator()], &[monitoring::PORT])],
+        ),
+        (
+            format!("{}-vtbackup", names.name),
+            names.selector(VTBACKUP),
+            vec![metrics(WEB_PORT)],
         ),
         (
             format!("{}-vtorc", names.name),

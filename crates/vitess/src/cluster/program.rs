@@ -11,6 +11,7 @@ use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec}
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use crate::backup::store::Store;
 use crate::cluster::flags::{TLS, TOPOLOGY};
 use crate::cluster::names::{Labels, WEB_PORT};
 use crate::cluster::wanted::Wanted;
@@ -37,6 +38,8 @@ pub(crate) struct Program<'a> {
     pub(crate) zone: Option<&'a str>,
     /// Secrets beside its certificate and the topology's: volume, Secret, path.
     pub(crate) secrets: Vec<(&'static str, String, &'static str)>,
+    /// Where backups are, for one that reads them.
+    pub(crate) store: Option<Store<'a>>,
     /// Seconds that it gets to end.
     pub(crate) grace_seconds: i64,
 }
@@ -131,6 +134,9 @@ impl Program<'_> {
             ..workload::restricted(USER)
         };
         workload::place(&mut pod, self.placement, self.zone, &self.selector);
+        if let Some(store) = &self.store {
+            store.attach(&mut pod, self.program);
+        }
         pod
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct ShardSeen {
     pub(crate) message: String,
     /// Whether other shards hold its rows, so that nobody asks it.
     pub(crate) is_idle: bool,
+    /// Whether its backups are as they should be, and what is told of them; none: nothing is.
+    pub(crate) backups: Option<(bool, String)>,
 }
 
 /// A cell's gateways.
@@ -63,8 +65,10 @@ impl ShardSeen {
         let tablets = status.tablets_ready.as_deref().unwrap_or("0/0");
         let tablets = tablets.split_once('/');
         let count = |text: &str| text.parse().unwrap_or(0);
+        let backups = find(&status.conditions, kind::BACKUPS_HEALTHY);
         Self {
             name: shard.name_any(),
+            backups: backups.map(|it| (it.status == "True", it.message.clone())),
             tablets: tablets.map_or((0, 0), |(ready, all)| (count(ready), count(all))),
             initialized: status.initialized == Some(true),
             is_ready: ready.is_some_and(|it| it.status == "True"),
@@ -104,6 +108,7 @@ pub(crate) fn status(
     let mut findings = vec![ready(old, told, &gates), shards, gates];
     findings.extend(told.topology.clone());
     findings.push(supported(wanted));
+    findings.extend(wanted.spec.backups.as_ref().map(|_| backups_healthy(told)));
     findings.push(stalled(told));
     findings.push(
         trouble
@@ -114,6 +119,9 @@ pub(crate) fn status(
     let (ready_tablets, all_tablets) = told.shards.iter().fold((0, 0), |(ready, all), it| {
         (ready + it.tablets.0, all + it.tablets.1)
     });
+    let mut conditions = condition::merge(&old.conditions, &findings, wanted.generation, now);
+    let has_backups = wanted.spec.backups.is_some();
+    conditions.retain(|it| has_backups || it.type_ != kind::BACKUPS_HEALTHY);
     let count = |number: usize| i32::try_from(number).ok();
     VitessStatus {
         observed_generation: Some(wanted.generation),
@@ -126,7 +134,7 @@ pub(crate) fn status(
         initialized: (old.initialized == Some(true) || is_initialized).then_some(true),
         begun_keyspaces: told.begun.clone(),
         orphaned: told.orphaned.clone(),
-        conditions: condition::merge(&old.conditions, &findings, wanted.generation, now),
+        conditions,
     }
 }
 
@@ -219,6 +227,29 @@ fn gates_ready(told: &Told) -> Finding {
         None => {
             let said = "Gateways come once every shard has a primary.";
             Finding::no(kind::VTGATES_READY, "Starting", said)
+        }
+    }
+}
+
+fn backups_healthy(told: &Told) -> Finding {
+    let mut shards = told.shards.iter();
+    let bad = shards.find(|it| !it.backups.as_ref().is_some_and(|(are, _)| *are));
+    match bad {
+        None if told.shards.is_empty() => {
+            let said = "The first backups are made once there are shards.";
+            Finding::no(kind::BACKUPS_HEALTHY, "NoBackupYet", said)
+        }
+        None => {
+            let said = "The last backup that was due of each shard was made.";
+            Finding::yes(kind::BACKUPS_HEALTHY, "BackedUp", said)
+        }
+        Some(shard) => {
+            let why = shard
+                .backups
+                .as_ref()
+                .map_or("not looked at yet", |(_, why)| why);
+            let said = format!("KeyspaceShard {}: {why}", shard.name);
+            Finding::no(kind::BACKUPS_HEALTHY, "ShardNotBackedUp", said)
         }
     }
 }

@@ -5,6 +5,8 @@ use foreshard_api::v1alpha1::vitess::VitessSpec;
 use foreshard_api::v1alpha1::vitess::keyspace::Keyspace;
 use kube::ResourceExt as _;
 
+use crate::backup::schedule;
+use crate::backup::store::Store;
 use crate::cluster::names::ClusterNames;
 use crate::names::{CLIENT_PORT, Names};
 use crate::topo_server::validate::Invalid;
@@ -63,6 +65,13 @@ impl Wanted {
         let spec = object.spec.clone();
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         let topology = topology(&namespace, &name, &spec)?;
+        let schedule = spec.backups.as_ref().and_then(|it| it.schedule.as_ref());
+        schedule
+            .map_or(Ok(()), |it| schedule::parse(it).map(drop))
+            .map_err(|message| Invalid {
+                path: "spec.backups.schedule",
+                message,
+            })?;
         Ok(Self {
             names: ClusterNames::new(&namespace, &name),
             uid: object.uid().unwrap_or_default(),
@@ -93,14 +102,26 @@ impl Wanted {
         cell.zone.as_deref()
     }
 
+    /// Where its own backups are.
+    #[must_use]
+    pub fn store(&self) -> Option<Store<'_>> {
+        self.store_of(&format!("{}/{}", self.names.namespace, self.names.name))
+    }
+
+    /// Where the backups of a cluster are, by its folder.
+    #[must_use]
+    pub fn store_of(&self, path: &str) -> Option<Store<'_>> {
+        let backups = self.spec.backups.as_ref()?;
+        Some(Store {
+            location: &backups.location,
+            path: path.to_owned(),
+        })
+    }
+
     /// What the spec names and this version does not carry out.
     #[must_use]
     pub fn unsupported(&self) -> Vec<&'static str> {
-        let all = [
-            ("spec.backups", self.spec.backups.is_some()),
-            ("spec.monitoring", self.spec.monitoring.is_some()),
-            ("spec.vtadmin", self.spec.vtadmin.is_some()),
-        ];
+        let all = [("spec.vtadmin", self.spec.vtadmin.is_some())];
         let named = all.into_iter().filter(|(_, is_named)| *is_named);
         named.map(|(field, _)| field).collect()
     }

@@ -23,6 +23,7 @@ use crate::workload;
 
 mod gates;
 mod keyspaces;
+mod monitoring;
 mod topology;
 
 /// Secrets are not watched; they are looked at this often.
@@ -35,6 +36,8 @@ pub(crate) struct Worker {
     /// Once a keyspace is latched it stays so, also while a watch is behind.
     begun: Vec<String>,
     secrets_looked: Option<Instant>,
+    /// Of which generation its Prometheus was looked at, and when.
+    monitored: Option<(i64, Instant)>,
 }
 
 /// What one pass is about.
@@ -60,6 +63,7 @@ impl Worker {
             shared,
             begun: Vec::new(),
             secrets_looked: None,
+            monitored: None,
         }
     }
 }
@@ -148,10 +152,27 @@ impl Worker {
             .collect();
         told.orphaned = orphaned(&round);
         let has_data = told.shards.iter().any(|it| it.initialized);
-        let step = self.steps(&round, old, told, has_data).await?;
+        let step = self.steps(&round, old, told, has_data).await;
+        // Whatever the rest waits for, and nothing waits for it.
+        let monitored = self.monitor(&round).await;
+        let step = step?;
+        monitored?;
         if let Step::Waits(reason, said) = step {
             told.waits = Some(Finding::yes(kind::PROGRESSING, reason, said));
         }
+        Ok(())
+    }
+
+    async fn monitor(&mut self, round: &Round<'_>) -> Result<(), Finding> {
+        let generation = round.wanted.generation;
+        let is_known = self
+            .monitored
+            .is_some_and(|(of, since)| of == generation && since.elapsed() < LOOK_EVERY);
+        if is_known {
+            return Ok(());
+        }
+        round.monitor().await?;
+        self.monitored = Some((generation, Instant::now()));
         Ok(())
     }
 
@@ -224,6 +245,7 @@ impl Worker {
             kind::TOPOLOGY_READY,
             kind::SHARDS_READY,
             kind::VTGATES_READY,
+            kind::BACKUPS_HEALTHY,
             kind::STALLED,
         ];
         let (old, new) = (&old.conditions, &new.conditions);

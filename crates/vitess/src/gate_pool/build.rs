@@ -77,6 +77,7 @@ pub(crate) fn vtgate<'a>(wanted: &'a Wanted, pool: &'a VTGatePool, replicas: i32
         placement: &pool.spec.template.placement,
         zone: wanted.zone(cell),
         secrets,
+        store: None,
         grace_seconds: 30,
     }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use foreshard_api::v1alpha1::{KeyspaceShard, TabletPool, TopoServer, VTGatePool, Vitess};
 use foreshard_controller::index::{Index, Key, Watched};
+use k8s_openapi::api::batch::v1::Job;
 use kube::{Resource, ResourceExt as _};
 
-use crate::cluster::names::{CELL, ClusterNames, VITESS, pool_of};
+use crate::cluster::names::{CELL, ClusterNames, VITESS, pool_of, shard_of};
 use crate::names::TOPO_SERVER;
 use crate::shared::AllWakes;
 
@@ -97,6 +98,20 @@ impl Indexes {
             }
         };
         Index::new(differ, |_| {}, ring)
+    }
+
+    /// Of what makes backups.
+    pub(super) fn jobs(&self) -> Arc<Index<Job>> {
+        let wakes = self.wakes.clone();
+        Index::new(
+            |old, new| old != new,
+            |_| {},
+            move |key, job: &Job| {
+                if let Some(shard) = shard_of(job.labels()) {
+                    wakes.shards.ring(&(key.0.clone(), shard));
+                }
+            },
+        )
     }
 
     /// Of what runs beside tablets.

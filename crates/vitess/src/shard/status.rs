@@ -1,6 +1,7 @@
 //! What is told of a shard.
 
 use foreshard_api::condition::{self, Finding, kind};
+use foreshard_api::time;
 use foreshard_api::v1alpha1::{KeyspaceShard, KeyspaceShardStatus, TabletPool};
 use foreshard_vtctld::Shard;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -22,6 +23,12 @@ pub(crate) struct Told {
     pub(crate) pool: Option<String>,
     /// Pools that the spec no longer names.
     pub(crate) orphaned: Vec<String>,
+    /// What is told of backups; none: there are none, or nobody could be asked.
+    pub(crate) backups: Option<Finding>,
+    /// Whether none are wanted.
+    pub(crate) has_no_backups: bool,
+    /// When the last backup was finished.
+    pub(crate) last_backup: Option<i64>,
     /// Why nothing was asked.
     pub(crate) waits: Option<Finding>,
 }
@@ -67,6 +74,7 @@ pub(crate) fn status(
     if told.waits.is_none() {
         findings.push(serving(&old, told));
     }
+    findings.extend(told.backups.clone());
     let usual = || {
         let said = "Everything is as it is wanted.";
         Finding::no(kind::PROGRESSING, "AsWanted", said)
@@ -77,6 +85,8 @@ pub(crate) fn status(
             .cloned()
             .unwrap_or_else(usual),
     );
+    let mut conditions = condition::merge(&old.conditions, &findings, generation, now);
+    conditions.retain(|it| !(told.has_no_backups && it.type_ == kind::BACKUPS_HEALTHY));
     let primary = told.record.as_ref().and_then(|it| it.primary.as_ref());
     let is_initialized = primary.is_some() && told.is_complete;
     KeyspaceShardStatus {
@@ -88,8 +98,12 @@ pub(crate) fn status(
             Some(_) => old.primary.clone(),
         },
         tablets_ready: Some(format!("{}/{}", told.tablets.0, told.tablets.1)),
+        last_backup_time: match told.last_backup {
+            Some(finished) => Some(time::from_unix(finished)),
+            None => old.last_backup_time,
+        },
         initialized: (old.initialized == Some(true) || is_initialized).then_some(true),
-        conditions: condition::merge(&old.conditions, &findings, generation, now),
+        conditions,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::apply::{ApplyError, trouble};
 use crate::cluster::identity::uid;
 use crate::cluster::names::ClusterNames;
 use crate::cluster::reach::way;
+use crate::cluster::wanted::Wanted;
 use crate::replicas::{self, Asked};
 use crate::shard::build;
 use crate::shard::status::{self, Told};
@@ -21,15 +22,24 @@ use crate::shared::Shared;
 use crate::tablet_pool::{self, INDEXES, fill};
 use crate::worker::{Pass, Passed};
 
+use self::backups::Listed;
+
+mod backups;
+
 /// One shard's worker.
 pub(crate) struct Worker {
     key: Key,
     shared: Arc<Shared>,
+    listed: Listed,
 }
 
 impl Worker {
     pub(crate) fn new(key: Key, shared: Arc<Shared>) -> Self {
-        Self { key, shared }
+        Self {
+            key,
+            shared,
+            listed: Listed::default(),
+        }
     }
 }
 
@@ -44,7 +54,7 @@ impl Pass for Worker {
         }
         let names = ClusterNames::new(&self.key.0, &shard.spec.vitess_name);
         let mut told = Told::default();
-        let done = reconcile(shared, &names, &shard, &mut told).await;
+        let done = reconcile(shared, &names, &shard, (&mut told, &mut self.listed)).await;
         if let Err(trouble) = &done {
             let (namespace, name) = (&self.key.0, &self.key.1);
             tracing::warn!(
@@ -83,7 +93,7 @@ async fn reconcile(
     shared: &Shared,
     names: &ClusterNames,
     shard: &KeyspaceShard,
-    told: &mut Told,
+    (told, listed): (&mut Told, &mut Listed),
 ) -> Result<(), Finding> {
     let pools = pools(shared, shard);
     told.pools(&pools);
@@ -98,14 +108,15 @@ async fn reconcile(
         .map(|it| it.name_any())
         .filter(|it| !named.contains(it))
         .collect();
-    if shared.clusters.get(&names.namespace, &names.name).is_none() {
+    let Some(cluster) = shared.clusters.get(&names.namespace, &names.name) else {
         let said = format!(
             "Vitess {} is not there: nothing is made of its shard.",
             names.name
         );
         told.waits = Some(Finding::no(kind::PROGRESSING, "ClusterMissing", said));
         return Ok(());
-    }
+    };
+    told.has_no_backups = cluster.spec.backups.is_none();
     // Nothing is made before it is known whether Vitess still knows the shard.
     let way = way(shared, names)
         .await
@@ -129,7 +140,14 @@ async fn reconcile(
     }
     put(shared, names, shard)
         .await
-        .map_err(|error| trouble(&error))
+        .map_err(|error| trouble(&error))?;
+    match Wanted::parse(&cluster) {
+        Ok(wanted) => backups::pass(shared, &wanted, shard, (&way.vtctld, listed), told).await,
+        Err(invalid) => {
+            told.backups = Some(backups::unbuilt(&invalid.to_string()));
+            Ok(())
+        }
+    }
 }
 
 /// The pools of a shard that exist.
@@ -194,7 +212,12 @@ async fn tell_changes(
     old: &KeyspaceShardStatus,
     new: &KeyspaceShardStatus,
 ) {
-    let kinds = [kind::READY, kind::SERVING, kind::STALLED];
+    let kinds = [
+        kind::READY,
+        kind::SERVING,
+        kind::STALLED,
+        kind::BACKUPS_HEALTHY,
+    ];
     let (old, new) = (&old.conditions, &new.conditions);
     shared.tell_changes(shard, &kinds, old, new).await;
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use foreshard_api::v1alpha1::compute::Resources;
+use foreshard_api::v1alpha1::vitess::keyspace::TabletTemplate;
 use foreshard_api::v1alpha1::{KeyspaceShard, TabletPool};
 use k8s_openapi::api::core::v1::{
     Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource, EnvVar, EnvVarSource, ExecAction,
@@ -13,6 +14,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::backup::store::Store;
 use crate::bytes;
 use crate::cluster::flags::{self, TLS};
 use crate::cluster::identity::uid;
@@ -22,23 +24,23 @@ use crate::cluster::users::{CLONE_PASSWORD, CLONE_USER, CREDENTIALS, INIT};
 use crate::cluster::wanted::Wanted;
 use crate::digest;
 use crate::names::INDEX;
-use crate::tablet_pool::fill;
+use crate::tablet_pool::fill::{self, Fills};
 use crate::workload;
 
 /// On a pod: digest of its template.
 pub(crate) const TEMPLATE: &str = "foreshard.dev/template";
 /// On a pod: the lines of MySQL's configuration, which it finds as a file.
-const MY_CNF: &str = "foreshard.dev/my-cnf";
+pub(crate) const MY_CNF: &str = "foreshard.dev/my-cnf";
 /// Where the volume is.
-const DATA: &str = "/vt/vtdataroot";
+pub(crate) const DATA: &str = "/vt/vtdataroot";
 /// Where MySQL's and mysqlctld's sockets are, for both containers.
-const SOCKETS: &str = "/vt/socket";
-/// Where mysqlctld is, in MySQL's container.
-const PROGRAMS: &str = "/vt/bin";
+pub(crate) const SOCKETS: &str = "/vt/socket";
+/// Where programs of Vitess are, in MySQL's container.
+pub(crate) const PROGRAMS: &str = "/vt/bin";
 /// Where the users of MySQL are.
-const USERS: &str = "/etc/foreshard/mysql";
+pub(crate) const USERS: &str = "/etc/foreshard/mysql";
 /// Where the lines of MySQL's configuration are.
-const CONFIGURATION: &str = "/etc/foreshard/my-cnf";
+pub(crate) const CONFIGURATION: &str = "/etc/foreshard/my-cnf";
 /// Seconds that a tablet gets to end: vttablet first, then mysqld, which writes what is dirty.
 const GRACE_SECONDS: i64 = 120;
 /// Seconds that mysqld gets to be initialized or to read its log again: a large one takes minutes.
@@ -104,17 +106,17 @@ pub fn key(pool: &TabletPool) -> PoolKey<'_> {
     }
 }
 
-/// The volume of a tablet. It has no owner: data outlives the object, and is taken over by name. `fills`: it begins
-/// without data, while its shard has some.
+/// The volume of a tablet. It has no owner: data outlives the object, and is taken over by name. `fills`: from what it
+/// gets the rows that its shard has.
 #[must_use]
-pub fn claim(of: &Source<'_>, index: u32, fills: bool) -> PersistentVolumeClaim {
+pub fn claim(of: &Source<'_>, index: u32, fills: Option<Fills>) -> PersistentVolumeClaim {
     let storage = &of.pool.spec.template.storage;
     PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: Some(of.name(index)),
             namespace: Some(of.wanted.names.namespace.clone()),
             labels: Some(of.labels(index)),
-            annotations: fills.then(fill::mark),
+            annotations: fills.map(Fills::mark),
             ..ObjectMeta::default()
         },
         spec: Some(PersistentVolumeClaimSpec {
@@ -137,7 +139,7 @@ pub fn kept_claim(
     index: u32,
     live: &PersistentVolumeClaim,
     size: String,
-    fills: bool,
+    fills: Option<Fills>,
 ) -> PersistentVolumeClaim {
     let mut claim = claim(of, index, fills);
     if let Some(spec) = &mut claim.spec {
@@ -157,17 +159,17 @@ pub fn kept_claim(
     claim
 }
 
-/// The pod of a tablet; `fills`: it copies the primary first.
+/// The pod of a tablet; `fills`: from what it gets its rows first.
 #[must_use]
-pub fn pod(of: &Source<'_>, index: u32, fills: bool) -> Pod {
+pub fn pod(of: &Source<'_>, index: u32, fills: Option<Fills>) -> Pod {
     let names = &of.wanted.names;
     let mut spec = template(of, index);
-    let configuration = configuration(of);
+    let configuration = configuration(&of.pool.spec.template);
     // A spec of plain values is always JSON. That it was filled once does not make it another one.
     let template = serde_json::to_string(&spec).unwrap_or_default();
     let template = digest::short(&format!("{template}{configuration}"));
-    if fills {
-        clones(of, &mut spec);
+    if let Some(fills) = fills {
+        gets_rows(of, index, fills, &mut spec);
     }
     let owner = workload::owner(of.pool);
     let meta = workload::meta(&owner, &names.namespace, of.name(index), of.labels(index));
@@ -204,18 +206,12 @@ fn template(of: &Source<'_>, index: u32) -> PodSpec {
         workload::secret("users", &wanted.names.mysql_users()),
         annotation("my-cnf", MY_CNF, "extra.cnf"),
     ];
-    let mut mounts = vec![
-        workload::mount("data", DATA),
-        workload::mount("sockets", SOCKETS),
-        workload::mount("tmp", "/tmp"),
-        workload::read_only("tls", TLS),
-        workload::read_only("users", USERS),
-    ];
+    let mut mounts = mounts();
     topology(wanted, &mut volumes, &mut mounts);
     let mut spec = PodSpec {
         hostname: Some(of.name(index)),
         subdomain: Some(wanted.names.tablets()),
-        init_containers: Some(vec![programs(of), mysqld(of, index)]),
+        init_containers: Some(vec![brings(wanted, "mysqlctld"), mysqld(of, index)]),
         containers: vec![vttablet(of, index, mounts)],
         restart_policy: Some("Always".to_owned()),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
@@ -229,18 +225,42 @@ fn template(of: &Source<'_>, index: u32) -> PodSpec {
     spec
 }
 
-/// Brings mysqlctld into MySQL's container: its image has MySQL alone.
-fn programs(of: &Source<'_>) -> Container {
-    let policy = of.wanted.spec.images.pull_policy.name();
+/// What every program that reaches mysqld's data finds.
+pub(crate) fn mounts() -> Vec<VolumeMount> {
+    vec![
+        workload::mount("data", DATA),
+        workload::mount("sockets", SOCKETS),
+        workload::mount("tmp", "/tmp"),
+        workload::read_only("tls", TLS),
+        workload::read_only("users", USERS),
+    ]
+}
+
+/// Brings a program of Vitess into MySQL's container: its image has MySQL alone.
+pub(crate) fn brings(wanted: &Wanted, program: &str) -> Container {
+    let policy = wanted.spec.images.pull_policy.name();
     Container {
         command: Some(vec!["cp".to_owned()]),
         args: Some(vec![
-            "/vt/bin/mysqlctld".to_owned(),
-            "/programs/mysqlctld".to_owned(),
+            format!("/vt/bin/{program}"),
+            format!("/programs/{program}"),
         ]),
         volume_mounts: Some(vec![workload::mount("programs", "/programs")]),
-        ..workload::confined("programs", &of.wanted.vitess_image(), policy)
+        ..workload::confined("programs", &wanted.vitess_image(), policy)
     }
+}
+
+/// What whoever starts mysqld is told by its environment.
+pub(crate) fn mysqld_environment() -> Vec<EnvVar> {
+    environment([
+        ("VTROOT", "/vt"),
+        ("VTDATAROOT", DATA),
+        ("VT_MYSQL_ROOT", "/usr"),
+        ("EXTRA_MY_CNF", &format!("{CONFIGURATION}/extra.cnf")),
+        // Fewer arenas: a third less memory.
+        ("MALLOC_ARENA_MAX", "2"),
+        ("HOME", "/tmp"),
+    ])
 }
 
 /// mysqld below mysqlctld, as a sidecar: it starts before vttablet and ends after it.
@@ -266,9 +286,11 @@ fn mysqld(of: &Source<'_>, index: u32) -> Container {
     let is_up = format!(
         "test -S {SOCKETS}/mysqlctl.sock && mysqladmin --no-defaults --socket={SOCKETS}/mysql.sock --user=nobody ping"
     );
-    let asks = |period_seconds: i32, failures: i32| Probe {
+    // A restore has it down for as long as files are copied.
+    let restores = format!("test -e {}/{RESTORES} || {is_up}", folder(uid));
+    let asks = |period_seconds: i32, failures: i32, what: &str| Probe {
         exec: Some(ExecAction {
-            command: Some(vec!["sh".to_owned(), "-c".to_owned(), is_up.clone()]),
+            command: Some(vec!["sh".to_owned(), "-c".to_owned(), what.to_owned()]),
         }),
         period_seconds: Some(period_seconds),
         failure_threshold: Some(failures),
@@ -278,20 +300,12 @@ fn mysqld(of: &Source<'_>, index: u32) -> Container {
     Container {
         command: Some(vec![format!("{PROGRAMS}/mysqlctld")]),
         args: Some(args),
-        env: Some(environment([
-            ("VTROOT", "/vt"),
-            ("VTDATAROOT", DATA),
-            ("VT_MYSQL_ROOT", "/usr"),
-            ("EXTRA_MY_CNF", &format!("{CONFIGURATION}/extra.cnf")),
-            // Fewer arenas: a third less memory.
-            ("MALLOC_ARENA_MAX", "2"),
-            ("HOME", "/tmp"),
-        ])),
+        env: Some(mysqld_environment()),
         ports: Some(vec![workload::port("mysql", MYSQL_PORT)]),
         resources: Some(workload::requirements(&template.mysqld)),
         restart_policy: Some("Always".to_owned()),
-        startup_probe: Some(asks(1, STARTUP_SECONDS)),
-        liveness_probe: Some(asks(10, 6)),
+        startup_probe: Some(asks(1, STARTUP_SECONDS, &is_up)),
+        liveness_probe: Some(asks(10, 6, &restores)),
         volume_mounts: Some(vec![
             workload::mount("data", DATA),
             workload::mount("sockets", SOCKETS),
@@ -356,22 +370,74 @@ fn vttablet(of: &Source<'_>, index: u32, mounts: Vec<VolumeMount>) -> Container 
     }
 }
 
+/// A file in a tablet's folder while files of a backup are copied there (`RestoreState` in Vitess's `mysqlctl`).
+const RESTORES: &str = "restore_in_progress";
+
+/// A tablet's folder, as Vitess names it.
+fn folder(uid: u32) -> String {
+    format!("{DATA}/vt_{uid:010}")
+}
+
+/// By which vttablet restores the newest backup where mysqld has no tables yet.
+const RESTORE: &str = "--restore-from-backup";
+
 /// By which vttablet copies a tablet where mysqld has no tables yet (`vttablet --help`, and the release notes of 24.0.0).
 const CLONES: &str = "--restore-with-clone";
 
 /// How vttablet is told where mysqld is.
 const SOCKET: &str = "--db-socket=";
 
-/// Whether a pod copies the primary first.
+/// Whether a pod gets its rows before it serves.
 #[must_use]
 pub fn copies(pod: &Pod) -> bool {
     let spec = pod.spec.as_ref();
-    let mut containers = spec.into_iter().flat_map(|it| &it.containers);
-    containers.any(|it| it.args.iter().flatten().any(|arg| arg == CLONES))
+    let containers = spec.into_iter().flat_map(|it| &it.containers);
+    let mut args = containers.flat_map(|it| it.args.iter().flatten());
+    args.any(|it| it == CLONES || it == RESTORE)
 }
 
-/// Has vttablet copy the primary by MySQL's CLONE.
-fn clones(of: &Source<'_>, spec: &mut PodSpec) {
+/// Has a tablet get its rows before it serves.
+fn gets_rows(of: &Source<'_>, index: u32, fills: Fills, spec: &mut PodSpec) {
+    match fills {
+        Fills::Clone => clones(of.wanted, spec),
+        Fills::Backup => restores(spec, of.wanted.store(), None),
+        Fills::Restore => {
+            let from = of.shard.spec.restore_from.as_ref();
+            let store = from.and_then(|it| of.wanted.store_of(&it.path));
+            restores(spec, store, Some(fill::taken_before(of.shard)));
+        }
+    }
+    // What a restore left that was broken off opens in no mysqld: it begins with nothing once more.
+    let mysqld = spec.init_containers.iter_mut().flatten();
+    for container in mysqld.filter(|it| it.name == "mysqld") {
+        let folder = folder(uid(&of.key(), index));
+        let begin = format!(
+            "if test -e {folder}/{RESTORES}; then rm -rf {folder}; fi; exec {PROGRAMS}/mysqlctld \"$@\""
+        );
+        let command = ["sh", "-c", &begin, "mysqlctld"];
+        container.command = Some(command.map(str::to_owned).into());
+    }
+}
+
+/// Has vttablet restore a backup.
+fn restores(spec: &mut PodSpec, store: Option<Store<'_>>, taken_before: Option<String>) {
+    let Some(store) = store else {
+        return;
+    };
+    if let Some(vttablet) = spec.containers.first_mut() {
+        let args = vttablet.args.get_or_insert_default();
+        // It restores only by mysqld's own configuration, which names the socket as well, and reads that unless told otherwise.
+        args.retain(|it| !it.starts_with(SOCKET));
+        args.push(RESTORE.to_owned());
+        // Without a backup it would serve nothing at all as if that were all there is.
+        args.push("--wait-for-backup-interval=10s".to_owned());
+        args.extend(taken_before.map(|it| format!("--restore-from-backup-ts={it}")));
+    }
+    store.attach(spec, VTTABLET);
+}
+
+/// Has the pod's program copy the primary by MySQL's CLONE.
+pub(crate) fn clones(wanted: &Wanted, spec: &mut PodSpec) {
     let Some(vttablet) = spec.containers.first_mut() else {
         return;
     };
@@ -394,7 +460,7 @@ fn clones(of: &Source<'_>, spec: &mut PodSpec) {
         value: None,
         value_from: Some(EnvVarSource {
             secret_key_ref: Some(SecretKeySelector {
-                name: of.wanted.names.mysql_users(),
+                name: wanted.names.mysql_users(),
                 key: CLONE_PASSWORD.to_owned(),
                 optional: None,
             }),
@@ -404,8 +470,7 @@ fn clones(of: &Source<'_>, spec: &mut PodSpec) {
 }
 
 /// What makes a tablet one to be copied, lines that follow from memory, and then the user's, which count more.
-fn configuration(of: &Source<'_>) -> String {
-    let template = &of.pool.spec.template;
+pub(crate) fn configuration(template: &TabletTemplate) -> String {
     let mut lines = vec![
         "plugin-load-add = mysql_clone.so".to_owned(),
         // CLONE copies their tables without rows, and without a word.
@@ -427,7 +492,7 @@ fn buffer_pool_mebibytes(resources: &Resources) -> Option<u64> {
 }
 
 /// An annotation as a file.
-fn annotation(volume: &str, key: &str, file: &str) -> Volume {
+pub(crate) fn annotation(volume: &str, key: &str, file: &str) -> Volume {
     Volume {
         name: volume.to_owned(),
         downward_api: Some(DownwardAPIVolumeSource {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 
 use crate::tablet_pool::build::copies;
+use crate::tablet_pool::fill::Fills;
 
 /// A pod as far as it matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub struct PodSeen {
     pub is_over: bool,
     /// Whether it has a node. One that has none, and whose volume is gone, never gets one.
     pub is_placed: bool,
-    /// Whether it copies the primary before it serves.
+    /// Whether it gets its rows before it serves.
     pub copies: bool,
 }
 
@@ -31,7 +32,7 @@ pub struct Seen {
     /// Whether the shard has data, so that an empty volume is none of its own.
     pub has_data: bool,
     /// Volumes of these that were not filled yet.
-    pub fills: BTreeSet<u32>,
+    pub fills: BTreeMap<u32, Fills>,
     /// The tablet of another pool of the shard that is being filled.
     pub fills_elsewhere: Option<String>,
 }
@@ -83,9 +84,10 @@ pub fn plan(replicas: u32, seen: &Seen) -> Plan {
         let pods = (0..replicas).filter(|index| !missing.contains(index));
         let pods =
             pods.filter(|index| !seen.pods.contains_key(index) && seen.claims[index].eq(&false));
-        let (fills, full): (Vec<_>, Vec<_>) = pods.partition(|index| seen.fills.contains(index));
+        let takes_turns = |index: &u32| seen.fills.get(index).is_some_and(|it| it.takes_turns());
+        let (fills, full): (Vec<_>, Vec<_>) = pods.partition(takes_turns);
         let copies = |index: &u32| seen.pods.contains_key(index);
-        let is_busy = seen.fills.iter().any(copies) || seen.fills_elsewhere.is_some();
+        let is_busy = seen.fills.keys().any(copies) || seen.fills_elsewhere.is_some();
         plan.pods = full.into_iter().collect();
         plan.pods.extend(fills.first().filter(|_| !is_busy));
     }
@@ -101,7 +103,7 @@ pub(crate) fn fills_another(index: u32, other: &str) -> Held {
     Held {
         reason: "AnotherTabletFills",
         message: format!(
-            "Tablet {index} is made once {other} has its rows: a primary is copied by one at a time."
+            "Tablet {index} is made once {other} has its rows: one of a shard gets them at a time."
         ),
     }
 }
@@ -110,20 +112,20 @@ impl Seen {
     /// Whether a pod will never serve: it ran to its end, its volume is gone, or it was made for rows that are not there.
     fn is_lost(&self, index: u32, pod: &PodSeen) -> bool {
         let has_no_volume = !self.claims.contains_key(&index) && !pod.is_placed;
-        pod.is_over || has_no_volume || (self.fills.contains(&index) && !pod.copies)
+        pod.is_over || has_no_volume || (self.fills.contains_key(&index) && !pod.copies)
     }
 
     /// Who is being filled. What was begun with one that is not wanted any more, and has no pod, goes on when it is.
     fn filling(&self, replicas: u32) -> Option<String> {
         let is_on = |index: &&u32| **index < replicas || self.pods.contains_key(*index);
-        let own = self.fills.iter().find(is_on);
+        let own = self.fills.keys().find(is_on);
         own.map(|index| format!("tablet {index}"))
             .or_else(|| self.fills_elsewhere.clone())
     }
 }
 
 impl PodSeen {
-    /// Whether it has copied the primary: it was made to, and serves.
+    /// Whether it has its rows: it was made to get them first, and serves.
     #[must_use]
     pub fn has_copied(&self) -> bool {
         self.copies && self.is_ready && !self.ends
@@ -203,7 +205,7 @@ mod tests {
     #[test]
     fn one_of_a_shard_is_filled_at_a_time() {
         let begun = |fills: &[u32], pods: &[u32]| Seen {
-            fills: fills.iter().copied().collect(),
+            fills: fills.iter().map(|it| (*it, Fills::Clone)).collect(),
             ..seen(pods, &[0, 1, 2, 5], true)
         };
         let waits = |seen: &Seen| {
@@ -235,7 +237,7 @@ mod tests {
     #[test]
     fn volumes_that_wait_to_be_filled_get_pods_one_after_another() {
         let begun = |pods: &[u32]| Seen {
-            fills: [3, 4].into(),
+            fills: [(3, Fills::Clone), (4, Fills::Backup)].into(),
             ..seen(pods, &[0, 1, 2, 3, 4], true)
         };
         let pods = |seen: &Seen| numbers(&plan(5, seen).pods);
@@ -244,6 +246,11 @@ mod tests {
         let mut elsewhere = begun(&[0, 1]);
         elsewhere.fills_elsewhere = Some("other-0".to_owned());
         assert_eq!(pods(&elsewhere), [2]);
+        // With what a shard begins, all begin.
+        let mut first = begun(&[]);
+        first.has_data = false;
+        first.fills = (0..5).map(|index| (index, Fills::Restore)).collect();
+        assert_eq!(pods(&first), [0, 1, 2, 3, 4]);
     }
 
     #[test]
@@ -272,7 +279,7 @@ mod tests {
         let over = |seen: &Seen| numbers(&plan(3, seen).over);
         // On a volume that was filled as it began, or that is to be.
         let mut all = seen(&[0, 1, 2], &[0, 1, 2], true);
-        all.fills.insert(2);
+        all.fills.insert(2, Fills::Clone);
         assert_eq!(over(&all), [2]);
         all.pods.insert(
             2,

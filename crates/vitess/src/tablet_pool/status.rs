@@ -113,16 +113,16 @@ fn progress(told: &Told, lead_time_seconds: Option<i32>) -> Finding {
         return Finding::yes(kind::PROGRESSING, "MakingTablets", said);
     }
     let stay = told.seen.pods.range(..told.wanted);
-    if let Some(index) = stay
-        .map(|(index, _)| index)
-        .find(|it| told.seen.fills.contains(it))
-    {
+    let mut stay = stay.filter_map(|(index, _)| Some((index, told.seen.fills.get(index)?)));
+    if let Some((index, fills)) = stay.next() {
         let last = lead_time_seconds.map_or_else(
             || "None was made like that before".to_owned(),
             |it| format!("The last one took {it} s"),
         );
-        let said =
-            format!("The tablet of index {index} copies the primary and then catches up. {last}.");
+        let said = format!(
+            "The tablet of index {index} {} and then catches up. {last}.",
+            fills.what()
+        );
         return Finding::yes(kind::PROGRESSING, "TabletFills", said);
     }
     if let Some(waits) = &plan.waits {

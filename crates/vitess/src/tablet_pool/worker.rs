@@ -1,28 +1,29 @@
 //! Keeps the tablets of one pool.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use foreshard_api::condition::{Finding, is_true, kind};
 use foreshard_api::time;
 use foreshard_api::v1alpha1::{KeyspaceShard, TabletPool};
 use foreshard_controller::call::{in_time, unix_now};
-use foreshard_controller::error::refusal;
+use foreshard_controller::error::{chain, refusal};
 use foreshard_controller::index::Key;
-use foreshard_vtctld::TabletAlias;
+use foreshard_vtctld::{Client, TabletAlias};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt as _;
 use kube::api::Api;
 use kube::runtime::events::EventType;
 
 use crate::apply::{ApplyError, trouble};
+use crate::backup::schedule::{self, Begins};
 use crate::cluster::identity::uid;
 use crate::cluster::reach::{refused, way};
 use crate::cluster::wanted::Wanted;
 use crate::shared::Shared;
 use crate::tablet_pool::build::{self, Source, TEMPLATE};
-use crate::tablet_pool::fill;
+use crate::tablet_pool::fill::{self, Fills};
 use crate::tablet_pool::leave::Step;
 use crate::tablet_pool::plan::{Held, Plan, PodSeen, Seen, ends, fills_another, plan};
 use crate::tablet_pool::status::{self, Told};
@@ -182,7 +183,7 @@ async fn reconcile(
     };
     let pods = objects.pods.iter().filter(|(index, _)| **index < replicas);
     let outdated = pods.filter(|(index, pod)| {
-        let wanted = build::pod(of, **index, false);
+        let wanted = build::pod(of, **index, None);
         pod.annotations().get(TEMPLATE) != wanted.annotations().get(TEMPLATE)
     });
     told.outdated = outdated.count();
@@ -212,16 +213,19 @@ async fn begin_to_fill(
         (told.plan.fill, told.plan.waits) = (None, Some(fills_another(index, &other)));
         return Ok(());
     }
-    if let Some(held) = nobody_to_copy(shared, of, index).await? {
+    let vtctld = way(shared, &of.wanted.names).await?.vtctld;
+    if let Some(held) = nobody_to_copy(shared, of, index, &vtctld).await? {
         (told.plan.fill, told.plan.held) = (None, Some(held));
         return Ok(());
     }
-    let claim = build::claim(of, index, true);
+    let fills = source(of, &vtctld).await;
+    let claim = build::claim(of, index, Some(fills));
     let made = shared.writers.tablet_pool.apply(&claim, None).await;
     made.map_err(|error| trouble(&error))?;
     let said = format!(
-        "Tablet {} is made, and copies the primary before it serves.",
-        of.name(index)
+        "Tablet {} is made, and {} before it serves.",
+        of.name(index),
+        fills.what()
     );
     shared
         .tell(of.pool, EventType::Normal, "TabletFills", said)
@@ -254,9 +258,9 @@ async fn nobody_to_copy(
     shared: &Shared,
     of: &Source<'_>,
     index: u32,
+    vtctld: &Client,
 ) -> Result<Option<Held>, Finding> {
     let (names, spec) = (&of.wanted.names, &of.pool.spec);
-    let vtctld = way(shared, names).await?.vtctld;
     let record = vtctld
         .shard(&spec.keyspace, &spec.key_range.to_string())
         .await
@@ -266,6 +270,35 @@ async fn nobody_to_copy(
         uid: uid(&of.key(), index),
     };
     Ok(fill::obstacle(&tablet, record.primary.as_ref()))
+}
+
+/// From what a new tablet gets its rows: a backup that it can catch up from, else the primary.
+async fn source(of: &Source<'_>, vtctld: &Client) -> Fills {
+    if of.wanted.spec.backups.is_none() {
+        return Fills::Clone;
+    }
+    let spec = &of.pool.spec;
+    let shard = spec.key_range.to_string();
+    let listed = vtctld.backups(&spec.keyspace, &shard).await;
+    let status = of.shard.status.as_ref();
+    let made = of.shard.metadata.creation_timestamp.as_ref();
+    let seen = schedule::Seen {
+        now: unix_now(),
+        shard_made: made.map_or(i64::MAX, time::unix),
+        last: status
+            .and_then(|it| it.last_backup_time.as_ref())
+            .map(time::unix),
+        listed: Some(
+            listed
+                .map(|it| schedule::taken(&it))
+                .map_err(|error| chain(&error)),
+        ),
+        jobs: Vec::new(),
+    };
+    match seen.begins() {
+        Begins::Backup => Fills::Backup,
+        Begins::Clone => Fills::Clone,
+    }
 }
 
 /// The tablet of another pool of the shard that is being filled: its pool wants it, and its volume is marked.
@@ -329,11 +362,13 @@ async fn carry_out(
 ) -> Result<(), ApplyError> {
     let writer = &shared.writers.tablet_pool;
     for index in &todo.claims {
-        writer.apply(&build::claim(of, *index, false), None).await?;
+        let restores = of.shard.spec.restore_from.as_ref();
+        let fills = restores.map(|_| Fills::Restore);
+        writer.apply(&build::claim(of, *index, fills), None).await?;
     }
     for index in &todo.pods {
         let claim = objects.claims.get(index);
-        let fills = claim.is_some_and(|it| fill::is_marked(it));
+        let fills = claim.and_then(|it| Fills::read(it));
         writer.apply(&build::pod(of, *index, fills), None).await?;
     }
     for (index, live) in &objects.pods {
@@ -385,9 +420,10 @@ impl Objects {
     }
 
     /// Volumes that are still to be filled.
-    fn filling(&self) -> BTreeSet<u32> {
-        let fills = self.claims.iter().filter(|(_, it)| fill::is_marked(it));
-        fills.map(|(index, _)| *index).collect()
+    fn filling(&self) -> BTreeMap<u32, Fills> {
+        let claims = self.claims.iter();
+        let fills = claims.filter_map(|(index, it)| Some((*index, Fills::read(it)?)));
+        fills.collect()
     }
 
     /// What the first tablet that is not ready says of itself.

@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
 use crate::v1alpha1::compute::{Amounts, Placement, Resources, Storage};
 use crate::v1alpha1::key_range::KeyRange;
 
@@ -37,6 +39,25 @@ pub struct Keyspace {
     #[schemars(length(min = 1, max = 64), pattern("^[A-Za-z0-9_]+$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("databaseName cannot be changed: the data would stay behind").reason(Reason::FieldValueForbidden))]
     pub database_name: Option<String>,
+    /// A backup of another cluster that it begins with [default: it begins empty]. Read before its first tablet is made,
+    /// and never again. Needs `spec.backups`, and the Secret of that cluster's MySQL users under the name of this one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_from: Option<RestoreFrom>,
+}
+
+/// A backup of another cluster, in the same location as this one's backups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreFrom {
+    /// Folder of that cluster below the location: its namespace and its name, such as `shop/example`.
+    #[schemars(
+        length(min = 3, max = 253),
+        pattern("^[a-z0-9][a-z0-9.-]*/[a-z0-9][a-z0-9.-]*$")
+    )]
+    pub path: String,
+    /// The newest backup that was taken at this time or before [default: the newest as the shard is made].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_before: Option<Time>,
 }
 
 /// Who must have a write before it is acknowledged.

@@ -21,7 +21,7 @@ use crate::cluster::identity::uid;
 use crate::cluster::reach::{refused, way};
 use crate::shared::Shared;
 use crate::tablet_pool::build::{self, Source};
-use crate::tablet_pool::fill;
+use crate::tablet_pool::fill::{self, Fills};
 use crate::tablet_pool::leave::{ClaimSeen, ShardSeen, Step, TabletSeen, step};
 use crate::tablet_pool::plan::{Held, PodSeen, ends};
 use crate::tablet_pool::{INDEXES, wanted};
@@ -345,7 +345,7 @@ impl Look<'_> {
             }
             Step::MakePod(index) => {
                 let claim = self.claims.get(&self.of.name(*index));
-                let pod = build::pod(self.of, *index, claim.is_some_and(fill::is_marked));
+                let pod = build::pod(self.of, *index, claim.and_then(Fills::read));
                 let made = writer.apply(&pod, None).await;
                 made.map(drop).map_err(|error| trouble(&error))
             }

@@ -14,7 +14,7 @@ use super::Objects;
 use crate::apply::ApplyError;
 use crate::shared::Shared;
 use crate::tablet_pool::build::{self, Source};
-use crate::tablet_pool::fill;
+use crate::tablet_pool::fill::{self, Fills};
 use crate::tablet_pool::plan::{Held, PodSeen, ends};
 use crate::tablet_pool::storage::{Storage, refused, requested, storage};
 use crate::tablet_pool::wanted;
@@ -55,7 +55,7 @@ pub(super) async fn keep(
         };
         let pod = objects.pods.get(index).map(|it| PodSeen::read(it));
         let has_copied = pod.is_some_and(|it| it.has_copied());
-        let fills = fill::is_marked(live) && !has_copied;
+        let fills = Fills::read(live).filter(|_| !has_copied);
         let kept = build::kept_claim(of, *index, live, asked, fills);
         let written = writer.apply(&kept, Some(&**live)).await;
         if written.is_ok() && fill::is_marked(live) && has_copied {

@@ -1,0 +1,97 @@
+//! The cluster's Prometheus, where one is to be made.
+
+use foreshard_api::condition::Finding;
+use foreshard_api::v1alpha1::PrometheusSource;
+use foreshard_controller::call::in_time;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::ResourceExt as _;
+
+use super::Round;
+use crate::apply::{ApplyError, Owned, trouble};
+use crate::monitoring::Parts;
+
+impl Round<'_> {
+    /// Has it be there, or not. Most of it is not watched: whoever asks does so now and then.
+    pub(super) async fn monitor(&self) -> Result<(), Finding> {
+        let done = match Parts::of(self.wanted, self.owner) {
+            Some(parts) => self.put(&parts).await,
+            None => self.sweep().await,
+        };
+        done.map_err(|error| trouble(&error))
+    }
+
+    async fn put(&self, parts: &Parts<'_>) -> Result<(), ApplyError> {
+        self.keep(parts.account()).await?;
+        self.keep(parts.role()).await?;
+        self.keep(parts.binding()).await?;
+        self.keep(parts.configuration()).await?;
+        let claim = parts.claim();
+        // Its size is the first one's: a volume of samples is made anew by hand.
+        if self
+            .read::<PersistentVolumeClaim>(&claim.name_any())
+            .await?
+            .is_none()
+        {
+            self.shared.writers.cluster.apply(&claim, None).await?;
+        }
+        self.keep(parts.deployment()).await?;
+        self.keep(parts.service()).await?;
+        self.keep(parts.source()).await
+    }
+
+    /// Takes away what was made of one that is no longer wanted. Its volume stays.
+    async fn sweep(&self) -> Result<(), ApplyError> {
+        let name = self.wanted.names.prometheus();
+        if self
+            .shared
+            .deployments
+            .get(&self.wanted.names.namespace, &name)
+            .is_none()
+        {
+            return Ok(());
+        }
+        self.drop::<Service>(&name).await?;
+        self.drop::<ConfigMap>(&name).await?;
+        self.drop::<RoleBinding>(&name).await?;
+        self.drop::<Role>(&name).await?;
+        self.drop::<ServiceAccount>(&name).await?;
+        self.drop::<PrometheusSource>(&self.wanted.names.name)
+            .await?;
+        // It is what is looked for: the last to go.
+        self.drop::<Deployment>(&name).await
+    }
+
+    async fn read<K: Owned>(&self, name: &str) -> Result<Option<K>, ApplyError> {
+        let writer = &self.shared.writers.cluster;
+        let api = writer.api::<K>(Some(&self.wanted.names.namespace));
+        let read = in_time(api.get_opt(name)).await;
+        read.map_err(|error| ApplyError::read::<K>(name, error))
+    }
+
+    async fn keep<K: Owned>(&self, wanted: K) -> Result<(), ApplyError> {
+        let live = self.read::<K>(&wanted.name_any()).await?;
+        if live.as_ref().is_some_and(|it| !self.is_ours(it)) {
+            return Err(ApplyError::taken::<K>(wanted.name_any()));
+        }
+        let writer = &self.shared.writers.cluster;
+        writer.apply(&wanted, live.as_ref()).await
+    }
+
+    /// Deletes one that is ours.
+    async fn drop<K: Owned>(&self, name: &str) -> Result<(), ApplyError> {
+        let Some(live) = self.read::<K>(name).await? else {
+            return Ok(());
+        };
+        if self.is_ours(&live) {
+            self.shared.writers.cluster.delete(&live).await?;
+        }
+        Ok(())
+    }
+
+    fn is_ours<K: Owned>(&self, live: &K) -> bool {
+        let owners = live.owner_references();
+        owners.iter().any(|it| it.uid == self.owner.uid)
+    }
+}

@@ -1,0 +1,139 @@
+//! Has backups of the shard be made when they are due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use foreshard_api::condition::{Finding, kind};
+use foreshard_api::time;
+use foreshard_api::v1alpha1::KeyspaceShard;
+use foreshard_controller::call::unix_now;
+use foreshard_controller::error::chain;
+use foreshard_vtctld::Client;
+use k8s_openapi::api::batch::v1::Job;
+use kube::ResourceExt as _;
+use kube::runtime::events::EventType;
+use tokio::time::Instant;
+
+use crate::apply::trouble;
+use crate::backup::job::Source;
+use crate::backup::schedule::{self, Begins, JobSeen, Seen};
+use crate::cluster::wanted::Wanted;
+use crate::shard::status::Told;
+use crate::shared::Shared;
+
+/// Between two looks at which backups there are, while none was finished.
+const LIST_EVERY: Duration = Duration::from_secs(300);
+/// The same after they could not be listed.
+const LIST_AGAIN: Duration = Duration::from_secs(20);
+
+/// What a worker remembers of backups.
+#[derive(Default)]
+pub(super) struct Listed {
+    known: Option<(Instant, Result<Vec<i64>, String>)>,
+    /// The last one that was finished as they were listed.
+    finished: Option<i64>,
+}
+
+/// Makes the Job that is due, and tells of those that were.
+pub(super) async fn pass(
+    shared: &Shared,
+    wanted: &Wanted,
+    shard: &KeyspaceShard,
+    (vtctld, memory): (&Client, &mut Listed),
+    told: &mut Told,
+) -> Result<(), Finding> {
+    let Some(backups) = &wanted.spec.backups else {
+        return Ok(());
+    };
+    let of = Source {
+        wanted,
+        shard,
+        backups,
+    };
+    let status = shard.status.as_ref();
+    let made = shard.metadata.creation_timestamp.as_ref();
+    let mut seen = Seen {
+        now: unix_now(),
+        shard_made: made.map_or_else(unix_now, time::unix),
+        last: status
+            .and_then(|it| it.last_backup_time.as_ref())
+            .map(time::unix),
+        listed: None,
+        jobs: jobs(shared, &of)
+            .iter()
+            .map(|it| JobSeen::read(it))
+            .collect(),
+    };
+    seen.listed = Some(memory.list(vtctld, shard, seen.finished()).await);
+    told.last_backup = seen.finished();
+    told.backups = Some(seen.finding());
+    let has_rows = status.is_some_and(|it| it.initialized == Some(true));
+    let has_primary = told.record.as_ref().is_some_and(|it| it.primary.is_some());
+    if !(has_rows && has_primary) {
+        return Ok(());
+    }
+    // It was read as it was checked.
+    let crontab = backups.schedule.as_deref().map(schedule::parse);
+    let Some(due) = seen.due(crontab.and_then(Result::ok).as_ref()) else {
+        return Ok(());
+    };
+    let begins = seen.begins();
+    let job = of.job(due, begins);
+    let written = shared.writers.shard.apply(&job, None).await;
+    written.map_err(|error| trouble(&error))?;
+    memory.known = None;
+    let from = match begins {
+        Begins::Backup => "the newest backup",
+        Begins::Clone => "a copy of the primary",
+    };
+    let said = format!("Job {} makes a backup, from {from}.", job.name_any());
+    shared
+        .tell(shard, EventType::Normal, "BackupStarts", said)
+        .await;
+    Ok(())
+}
+
+fn jobs(shared: &Shared, of: &Source<'_>) -> Vec<Arc<Job>> {
+    let labels = of.labels();
+    let all = shared.jobs.in_namespace(&of.wanted.names.namespace);
+    let is_of = |job: &Job| {
+        let mut labels = labels.iter();
+        labels.all(|(key, value)| job.labels().get(key) == Some(value))
+    };
+    all.into_iter().filter(|it| is_of(it)).collect()
+}
+
+impl Listed {
+    /// When the shard's backups were taken, as vtctld says; asked again now and then, and once one is finished.
+    async fn list(
+        &mut self,
+        vtctld: &Client,
+        shard: &KeyspaceShard,
+        finished: Option<i64>,
+    ) -> Result<Vec<i64>, String> {
+        if let Some((since, known)) = &self.known {
+            let every = if known.is_ok() {
+                LIST_EVERY
+            } else {
+                LIST_AGAIN
+            };
+            if since.elapsed() < every && self.finished == finished {
+                return known.clone();
+            }
+        }
+        let (keyspace, range) = (&shard.spec.keyspace, shard.spec.key_range.to_string());
+        let listed = vtctld.backups(keyspace, &range).await;
+        let listed = listed
+            .map(|it| schedule::taken(&it))
+            .map_err(|error| chain(&error));
+        self.finished = finished;
+        self.known = Some((Instant::now(), listed.clone()));
+        listed
+    }
+}
+
+/// Why there is nothing to be told: the cluster cannot be built.
+pub(super) fn unbuilt(why: &str) -> Finding {
+    let said = format!("What is wanted of backups cannot be read: {why}");
+    Finding::no(kind::BACKUPS_HEALTHY, "InvalidSpec", said)
+}
