@@ -10,6 +10,7 @@
     reason = "helpers of tests, which clippy does not see as such"
 )]
 
+mod backups;
 mod kubelet;
 mod members;
 mod pools;

@@ -28,7 +28,7 @@ pub(crate) fn status(stage: &Stage, resource: &str, name: &str) -> Value {
     object["status"].clone()
 }
 
-fn holds(status: &Value, kind: &str) -> bool {
+pub(crate) fn holds(status: &Value, kind: &str) -> bool {
     condition(status, kind).is_some_and(|it| it["status"] == "True")
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use foreshard_testbed::ControlPlane;
@@ -22,6 +22,8 @@ const TABLETS: usize = 3;
 /// Runs until it is dropped.
 pub(crate) struct World {
     pub(crate) vitess: StandIn,
+    /// Whether backups are not to be had.
+    pub(crate) fails: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -30,10 +32,12 @@ impl World {
     pub(crate) fn start(stage: &Stage) -> Self {
         let vitess = StandIn::default();
         let (plane, namespace) = stage.place();
+        let fails = Arc::new(AtomicBool::new(false));
         let turn = Turn {
             plane,
             namespace,
             vitess: vitess.clone(),
+            fails: Arc::clone(&fails),
             done: BTreeSet::new(),
             tablets: BTreeMap::new(),
             runtime: tokio::runtime::Builder::new_multi_thread()
@@ -48,6 +52,7 @@ impl World {
         let thread = thread::spawn(move || turn.run(servers, &stopped));
         Self {
             vitess,
+            fails,
             stop,
             thread: Some(thread),
         }
@@ -68,6 +73,7 @@ struct Turn {
     plane: &'static ControlPlane,
     namespace: String,
     vitess: StandIn,
+    fails: Arc<AtomicBool>,
     /// Objects that were brought up.
     done: BTreeSet<String>,
     /// Tablets that run, by their pods' identities.
@@ -151,8 +157,13 @@ impl Turn {
                 let alias = self.record(name, &label);
                 self.tablets.insert(uid.clone(), alias);
             }
+            let phase = if label("app.kubernetes.io/component") == "vtbackup" {
+                self.back_up(&label)
+            } else {
+                "Running"
+            };
             let status = json!({"status": {
-                "phase": "Running",
+                "phase": phase,
                 "conditions": [{"type": "Ready", "status": "True"}],
             }});
             let path = format!("{}/{name}/status", self.path("api/v1", "pods"));
@@ -160,6 +171,19 @@ impl Turn {
                 self.done.insert(uid);
             }
         }
+    }
+
+    /// A pod that makes a backup: how it ends.
+    fn back_up(&self, label: &dyn Fn(&str) -> String) -> &'static str {
+        if self.fails.load(Ordering::Relaxed) {
+            return "Failed";
+        }
+        let shard = label("foreshard.dev/shard").replace('x', "");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let now = i64::try_from(now.as_secs()).unwrap();
+        let keyspace = label("foreshard.dev/keyspace");
+        self.vitess.back_up(&keyspace, &shard, now);
+        "Succeeded"
     }
 
     fn record(&self, name: &str, label: &dyn Fn(&str) -> String) -> TabletAlias {
