@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+mod libraries;
+
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
@@ -64,6 +66,17 @@ impl Image {
             path: path.into(),
         });
         self
+    }
+
+    /// Takes along the shared libraries that a program of this machine is linked with, where they are here.
+    ///
+    /// # Errors
+    /// A program for which `ldd` does not say them, and `ldd` that is not there: it comes with the C library.
+    pub fn libraries_of(self, program: &Path) -> io::Result<Self> {
+        let all = libraries::libraries(program)?;
+        Ok(all.iter().fold(self, |image, library| {
+            image.program(library, library.trim_start_matches('/'))
+        }))
     }
 
     /// Takes a whole folder of this machine along, with its links, at a path without a leading slash.

@@ -25,6 +25,7 @@ mod node;
 pub mod parts;
 mod process;
 pub mod prometheus;
+mod stack;
 pub mod truth;
 pub mod vitess;
 
@@ -38,4 +39,5 @@ pub use load::{Load, LoadSpec};
 pub use node::{BUSYBOX, CutOff, Delayed, NODE, Network, Node};
 pub use process::Identity;
 pub use prometheus::{HistorySeries, Prometheus};
+pub use stack::Stack;
 pub use vitess::{Shape, Vitess};

@@ -146,6 +146,19 @@ impl Prometheus {
         Ok(this)
     }
 
+    /// Writes series as blocks into the folder of a Prometheus that is not of this bed; one that runs finds them within a
+    /// minute or two.
+    ///
+    /// # Errors
+    /// Programs that are missing, history that cannot be stored.
+    pub fn write_history(history: &[HistorySeries], data: &Path) -> Result<(), Error> {
+        let programs = Programs::find()?;
+        let mut bed = Bed::unique("history")?;
+        let written = backfill(&mut bed, &programs.promtool, history, data);
+        bed.down()?;
+        written
+    }
+
     /// Its address, such as `http://127.0.0.1:9090`.
     #[must_use]
     pub fn url(&self) -> &str {

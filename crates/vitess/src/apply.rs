@@ -27,6 +27,7 @@ use foreshard_controller::lease::Claim;
 
 use crate::bytes;
 use crate::digest;
+use crate::metrics::Metrics;
 
 /// On an object: digest of what was applied last, so that a field is taken away that is no longer wanted.
 const APPLIED: &str = "foreshard.dev/applied";
@@ -116,14 +117,21 @@ pub(crate) struct Writer {
     client: Client,
     claim: Claim,
     manager: &'static str,
+    metrics: Metrics,
 }
 
 impl Writer {
-    pub(crate) fn new(client: Client, claim: Claim, manager: &'static str) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        claim: Claim,
+        manager: &'static str,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             client,
             claim,
             manager,
+            metrics,
         }
     }
 
@@ -147,7 +155,7 @@ impl Writer {
         {
             return Ok(());
         }
-        self.leads()?;
+        self.begins::<K>()?;
         // What was there and is gone is not made anew by the way: an empty volume would be taken for the one that was seen.
         if let Some(uid) = live.and_then(|it| it.uid()) {
             value["metadata"]["uid"] = uid.into();
@@ -166,7 +174,7 @@ impl Writer {
         of: &K,
         spec: serde_json::Value,
     ) -> Result<(), ApplyError> {
-        self.leads()?;
+        self.begins::<K>()?;
         let name = of.name_any();
         let part = serde_json::json!({
             "apiVersion": K::api_version(&()),
@@ -190,7 +198,7 @@ impl Writer {
             + std::fmt::Debug
             + DeserializeOwned,
     {
-        if !self.claim.holds() {
+        if self.begins::<K>().is_err() {
             return false;
         }
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
@@ -240,7 +248,7 @@ impl Writer {
 
     /// Changes metadata of the object that was seen, and of no other of its name.
     async fn merge<K: Owned>(&self, live: &K, mut meta: Value) -> Result<(), ApplyError> {
-        self.leads()?;
+        self.begins::<K>()?;
         meta["uid"] = live.uid().into();
         let patch = serde_json::json!({"metadata": meta});
         let parameters = PatchParams {
@@ -257,7 +265,7 @@ impl Writer {
 
     /// Deletes the object that was seen, and no other of its name.
     pub(crate) async fn delete<K: Owned>(&self, seen: &K) -> Result<(), ApplyError> {
-        self.leads()?;
+        self.begins::<K>()?;
         let parameters = DeleteParams {
             preconditions: Some(Preconditions {
                 uid: seen.uid(),
@@ -273,6 +281,13 @@ impl Writer {
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
             Err(error) => Err(write(kind, name, error)),
         }
+    }
+
+    /// Counts a write that may be done.
+    fn begins<K: Resource<DynamicType = ()>>(&self) -> Result<(), ApplyError> {
+        self.leads()?;
+        self.metrics.wrote(&K::kind(&()));
+        Ok(())
     }
 
     pub(crate) fn leads(&self) -> Result<(), ApplyError> {

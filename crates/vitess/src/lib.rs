@@ -15,6 +15,7 @@ mod bytes;
 pub mod cluster;
 mod digest;
 pub(crate) mod gate_pool;
+pub mod metrics;
 pub mod monitoring;
 pub mod names;
 mod operator;
@@ -27,6 +28,7 @@ pub mod topo_server;
 mod worker;
 mod workload;
 
+pub use metrics::Metrics;
 pub use operator::{ClusterOperator, Config, LEASE, Watching};
 
 /// Field manager of everything that the controller of TopoServers writes.

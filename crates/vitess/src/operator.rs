@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::apply::Writer;
 use crate::cluster::reach::{Reach, Ways};
+use crate::metrics::Metrics;
 use crate::names::{self, Addresses};
 use crate::shared::{Shared, Turns, Writers};
 use crate::worker::{Pass, Rounds};
@@ -87,7 +88,8 @@ impl ClusterOperator {
             controller: CLUSTER_MANAGER.to_owned(),
             instance: Some(config.identity.clone()),
         };
-        let writer = |manager| Writer::new(client.clone(), claim.clone(), manager);
+        let metrics = Metrics::new();
+        let writer = |manager| Writer::new(client.clone(), claim.clone(), manager, metrics.clone());
         let writers = Writers {
             cluster: writer(CLUSTER_MANAGER),
             shard: writer(SHARD_MANAGER),
@@ -119,6 +121,7 @@ impl ClusterOperator {
             }),
             policies: indexes.parts(|old, new| old != new),
             wakes: indexes.wakes,
+            metrics,
             namespace: config.namespace.clone(),
             claim,
             client,
@@ -135,6 +138,12 @@ impl ClusterOperator {
     #[must_use]
     pub fn watching(&self) -> Watching {
         Watching(Arc::clone(&self.shared))
+    }
+
+    /// Its metrics.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.shared.metrics.clone()
     }
 
     /// Runs until `stop`: then workers end first, and the lease is released last.
@@ -226,6 +235,7 @@ impl Crew<'_> {
                 shared: Arc::clone(self.shared),
                 wakes: Arc::clone(wakes),
                 look_every: self.look_every,
+                kind: K::kind(&()),
             };
             rounds.run(worker(of.key, Arc::clone(self.shared)), of.breaks, stopped)
         };
@@ -246,6 +256,7 @@ async fn take_over(shared: Arc<Shared>, stop: CancellationToken) {
             () = tokio::time::sleep(CLAIM_EVERY) => {}
         }
         let leads = shared.claim.holds();
+        shared.metrics.leader.set(i64::from(leads));
         if leads && !led {
             shared.wakes.all();
         }

@@ -22,6 +22,7 @@ use kube::{Client, Resource, ResourceExt as _};
 
 use crate::apply::Writer;
 use crate::cluster::reach::Ways;
+use crate::metrics::Metrics;
 use crate::names::Addresses;
 
 /// What all workers share.
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) turns: Turns,
     /// Events.
     pub(crate) recorder: Recorder,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
     /// Who is to look again.
     pub(crate) wakes: AllWakes,
     /// Objects that say what is wanted.

@@ -1,11 +1,13 @@
 //! The loop of every worker: a pass after each change, and now and then without any.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use foreshard_controller::index::Key;
 use foreshard_controller::wakes::Wakes;
 use rand::{RngExt as _, SeedableRng as _};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::shared::Shared;
@@ -42,6 +44,8 @@ pub(crate) struct Rounds {
     pub(crate) wakes: Arc<Wakes>,
     /// Between two looks at what is as it is wanted.
     pub(crate) look_every: Duration,
+    /// Kind of the object, for metrics.
+    pub(crate) kind: Cow<'static, str>,
 }
 
 impl Rounds {
@@ -63,12 +67,16 @@ impl Rounds {
         });
         let mut jitter = rand_pcg::Pcg32::seed_from_u64(seed);
         let mut retry = RETRY.0;
+        self.shared.metrics.looks_after(&self.kind, 1);
         let bell = self.wakes.bell(&self.key);
         loop {
             let pause = if self.shared.waits_for().is_some() {
                 LOOK_SOON / 10
             } else {
+                let begun = Instant::now();
                 let passed = work.pass().await;
+                let took = begun.elapsed().as_secs_f64();
+                self.shared.metrics.passed(&self.kind, took);
                 let pause = match passed {
                     Passed::AsWanted => self.look_every,
                     Passed::Waits => LOOK_SOON,
@@ -86,6 +94,7 @@ impl Rounds {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+        self.shared.metrics.looks_after(&self.kind, -1);
         self.wakes.remove(&self.key);
     }
 }

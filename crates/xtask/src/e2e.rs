@@ -106,11 +106,21 @@ const CASES: &[Case] = &[
         needs_root: true,
         needs_image: true,
     },
+    Case {
+        group: Group {
+            what: "pools of a Vitess ahead of a real load",
+            beds: &["node", "prometheus"],
+            test: "vitess_scaling",
+        },
+        smoke: false,
+        needs_root: true,
+        needs_image: true,
+    },
 ];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only the test of this name.
+    /// Only the test of this name, and those that begin with it: `vitess` is `vitess_node` as well.
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(CASES.iter().map(name)))]
     name: Option<String>,
     /// Only the short part.
@@ -121,13 +131,19 @@ pub(crate) struct Args {
     all: bool,
 }
 
+/// Whether a test is the one of this name, or one of its kind: `vitess` is all of Vitess.
+fn is_named(test: &str, wanted: &str) -> bool {
+    let rest = test.strip_prefix(wanted);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+}
+
 fn name(case: &Case) -> &'static str {
     case.group.test
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let chosen = |case: &&Case| match &args.name {
-        Some(wanted) => name(case) == wanted,
+        Some(wanted) => is_named(name(case), wanted),
         None => case.smoke || !args.smoke,
     };
     let cases: Vec<&Case> = CASES.iter().filter(chosen).collect();
@@ -182,6 +198,15 @@ fn write_result(results: &[serde_json::Value]) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_stands_for_all_of_its_kind() {
+        let named = |wanted: &str| CASES.iter().filter(|it| is_named(name(it), wanted)).count();
+        assert_eq!(
+            (named("vitess"), named("vitess_node"), named("vtctld")),
+            (3, 1, 0)
+        );
+    }
 
     #[test]
     fn every_case_has_its_test() {

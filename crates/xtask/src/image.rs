@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use foreshard_testbed::Image;
 
 use crate::{demo, shell};
@@ -85,7 +84,7 @@ fn image(name: &str, binary: &Path) -> anyhow::Result<Image> {
                 AUTHORITIES.join(", ")
             )
         })?;
-    let mut image = Image::new(name)
+    let image = Image::new(name)
         .entrypoint(["/usr/bin/foreshard"])
         .user(USER)
         .program(binary, "usr/bin/foreshard")
@@ -98,53 +97,7 @@ fn image(name: &str, binary: &Path) -> anyhow::Result<Image> {
             format!("nonroot:x:{USER}:{USER}::/nonexistent:/sbin/nologin\n"),
         )
         .text("etc/group", format!("nonroot:x:{USER}:\n"));
-    for library in libraries(binary)? {
-        let inside = library.trim_start_matches('/').to_owned();
-        image = image.program(library, inside);
-    }
-    Ok(image)
-}
-
-/// Absolute paths of the shared libraries of a program, its loader among them.
-fn libraries(binary: &Path) -> anyhow::Result<Vec<String>> {
-    let output = Command::new("ldd")
-        .arg(binary)
-        .output()
-        .context("failed to start `ldd`: is the C library's development package installed?")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    ensure!(
-        output.status.success() && !text.contains("not found"),
-        "ldd {} failed: {text}",
-        binary.display()
-    );
-    Ok(parse(&text))
-}
-
-/// The paths in what `ldd` prints: `name => path (address)`, or `path (address)` for the loader.
-fn parse(text: &str) -> Vec<String> {
-    let path = |line: &str| {
-        let named = line.split_once("=>").map_or(line, |(_, path)| path);
-        let path = named.split_whitespace().next()?;
-        path.starts_with('/').then(|| path.to_owned())
-    };
-    text.lines().filter_map(path).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_ldd_prints_is_read() {
-        let text = "\tlinux-vdso.so.1 (0x00007f)\n\
-                    \tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f)\n\
-                    \t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n";
-        assert_eq!(
-            parse(text),
-            [
-                "/lib/x86_64-linux-gnu/libc.so.6",
-                "/lib64/ld-linux-x86-64.so.2"
-            ]
-        );
-    }
+    image
+        .libraries_of(binary)
+        .with_context(|| format!("libraries of {}", binary.display()))
 }

@@ -1,14 +1,13 @@
 //! A real node with a cluster on it, and how it is asked.
 
 use std::fmt::Debug;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use foreshard_api::v1alpha1::topo_server::ETCD_IMAGE;
-use foreshard_testbed::{Image, Node, guard, or_left_out, parts};
+use foreshard_testbed::{Node, Stack, guard, or_left_out};
 use foreshard_vitess::cluster::names::ClusterNames;
 use foreshard_vitess::cluster::reach::Reach;
 use foreshard_vitess::names::{Addresses, Dns, Names};
@@ -90,55 +89,17 @@ pub(crate) fn get(node: &Node, path: &str) -> Value {
     node.plane().api().get(path).unwrap_or_default()
 }
 
-/// The images of etcd, Vitess and MySQL, by the names that users' clusters have.
-pub(crate) fn images() -> [Image; 3] {
-    let (etcd, vitess) = (parts::find("etcd").unwrap(), parts::find("vitess").unwrap());
-    let busybox = parts::find("busybox").unwrap().program("busybox");
-    let with_shell = |image: Image| {
-        let image = image.program(&busybox, "usr/bin/busybox");
-        let image = ["sh", "cp", "rm", "test"]
-            .iter()
-            .fold(image, |image, applet| {
-                image.link(format!("usr/bin/{applet}"), "busybox")
-            });
-        image
-            .link("bin", "usr/bin")
-            .folder("tmp", 0o1777)
-            .text("etc/passwd", "root:x:0:0::/:\nvitess:x:999:999::/tmp:\n")
-    };
-    let programs = [
-        "mysqlctld",
-        "vtbackup",
-        "vtctld",
-        "vtgate",
-        "vtorc",
-        "vttablet",
-    ];
-    let lite = programs
-        .iter()
-        .fold(Image::new(VITESS_IMAGE), |image, name| {
-            image.program(vitess.program(name), format!("vt/bin/{name}"))
-        });
-    // What stands for a server's folder of programs is beside it.
-    let mysqld = parts::find("mysql").unwrap().program("mysqld");
-    let part = mysqld.parent().and_then(Path::parent).unwrap();
-    let mysql = Image::new(MYSQL_IMAGE)
-        .tree(&part.join("root/usr"), "usr")
-        .unwrap()
-        .link("lib", "usr/lib")
-        .link("lib64", "usr/lib64");
-    [
-        Image::new(ETCD_IMAGE).program(etcd.program("etcd"), "usr/local/bin/etcd"),
-        with_shell(lite),
-        with_shell(mysql),
-    ]
-}
-
 /// The node with images and definitions; none where it cannot be had.
 pub(crate) fn node() -> Option<Arc<Node>> {
     let mut node = or_left_out("node", Node::start())?;
     guard::watch(node.plane().bed().unwrap()).unwrap();
-    for image in images() {
+    let stack = Stack {
+        etcd: ETCD_IMAGE,
+        vitess: VITESS_IMAGE,
+        mysqld: MYSQL_IMAGE,
+        prometheus: None,
+    };
+    for image in stack.images().unwrap() {
         node.import(&image).unwrap();
     }
     for definition in foreshard_api::crds() {

@@ -39,6 +39,8 @@ pub(super) async fn operate(args: Args) -> anyhow::Result<ExitCode> {
         look_every: LOOK_EVERY,
     };
     let operator = ClusterOperator::new(&config, client);
+    let metrics = operator.metrics();
+    hub.add_metrics(move || metrics.text());
     let stop = CancellationToken::new();
     let served = serving.serve(&hub, &stop);
     tokio::spawn(readiness(operator.watching(), hub, stop.clone()));
