@@ -2,4 +2,5 @@
 
 pub mod build;
 pub(crate) mod status;
+pub mod turndown;
 pub(crate) mod worker;

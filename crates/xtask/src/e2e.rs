@@ -108,6 +108,16 @@ const CASES: &[Case] = &[
     },
     Case {
         group: Group {
+            what: "two hundred clusters",
+            beds: &["control-plane"],
+            test: "fleet",
+        },
+        smoke: false,
+        needs_root: true,
+        needs_image: true,
+    },
+    Case {
+        group: Group {
             what: "pools of a Vitess ahead of a real load",
             beds: &["node", "prometheus"],
             test: "vitess_scaling",

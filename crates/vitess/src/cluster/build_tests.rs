@@ -1,6 +1,6 @@
 //! The objects of a cluster as people would read them.
 
-use foreshard_api::v1alpha1::vitess::keyspace::{Durability, RestoreFrom};
+use foreshard_api::v1alpha1::vitess::keyspace::{Durability, RestoreFrom, Retention};
 use foreshard_api::v1alpha1::{TabletPool, Vitess};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -102,6 +102,12 @@ fn a_keyspace_and_its_tablets() {
     };
     insta::assert_yaml_snapshot!("tablet_pod", pod(&of, 0, None));
     insta::assert_yaml_snapshot!("tablet_claim", claim(&of, 0, None));
+    let mut goes = pool.clone();
+    let retention = &mut goes.spec.template.persistent_volume_claim_retention;
+    retention.when_deleted = Retention::Delete;
+    let owned = Source { pool: &goes, ..of };
+    let owners = claim(&owned, 0, None).metadata.owner_references.unwrap();
+    assert_eq!((&*owners[0].kind, &*owners[0].uid), ("Vitess", "b0a7"));
     // What differs where it copies the primary first, which does not make it an outdated one later.
     let copying = pod(&of, 0, Some(Fills::Clone));
     assert!(copies(&copying) && !copies(&pod(&of, 0, None)));

@@ -230,6 +230,7 @@ impl Worker {
             return Ok(Step::Waits("WaitsForPrimaries", said.to_owned()));
         }
         round.put_gates().await.map_err(|error| trouble(&error))?;
+        round.drop_gates().await.map_err(|error| trouble(&error))?;
         round.ask_gates(told).await?;
         Ok(Step::Done)
     }
@@ -261,7 +262,7 @@ fn shards(shared: &Shared, wanted: &Wanted) -> Vec<Arc<KeyspaceShard>> {
         .collect()
 }
 
-/// What the spec no longer names. It stays: this version takes nothing away that may serve.
+/// What the spec no longer names, and stays: nothing is taken away that may serve.
 fn orphaned(round: &Round<'_>) -> Vec<Orphan> {
     let spec = &round.wanted.spec;
     let orphan = |kind: &str, name: String, what: String| Orphan {
@@ -278,12 +279,16 @@ fn orphaned(round: &Round<'_>) -> Vec<Orphan> {
         let what = format!("Keyspace {keyspace}");
         (!is_named).then(|| orphan("KeyspaceShard", it.name_any(), what))
     });
-    let pools = round.gate_pools();
-    let pools = pools.iter().filter_map(|it| {
-        let cell = &it.spec.cell;
-        let is_named = spec.cells.iter().any(|named| named.name == *cell);
-        let what = format!("Cell {cell}");
-        (!is_named).then(|| orphan("VTGatePool", it.name_any(), what))
+    let pools = round.dropped_gates();
+    let pools = pools.iter().filter(|it| it.spec.replicas != Some(0)).map(|it| Orphan {
+        kind: "VTGatePool".to_owned(),
+        name: it.name_any(),
+        reason: "MayServe".to_owned(),
+        message: format!(
+            "Cell {} is no longer in the spec, and its gateways may serve: they are taken away once the pool is scaled to \
+             0. Scale it, or name the cell again.",
+            it.spec.cell
+        ),
     });
     // As many as the status takes.
     shards.chain(pools).take(64).collect()

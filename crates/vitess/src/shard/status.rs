@@ -9,6 +9,7 @@ use kube::ResourceExt as _;
 
 use crate::cluster::names::ClusterNames;
 use crate::cluster::status::OTHERS_SERVE;
+use crate::shard::turndown::Turndown;
 
 /// What a status is told from.
 #[derive(Default)]
@@ -22,7 +23,7 @@ pub(crate) struct Told {
     /// The first pool that waits or is held, and why.
     pub(crate) pool: Option<String>,
     /// Pools that the spec no longer names.
-    pub(crate) orphaned: Vec<String>,
+    pub(crate) dropped: Vec<(String, Turndown)>,
     /// What is told of backups; none: there are none, or nobody could be asked.
     pub(crate) backups: Option<Finding>,
     /// Whether none are wanted.
@@ -75,9 +76,19 @@ pub(crate) fn status(
         findings.push(serving(&old, told));
     }
     findings.extend(told.backups.clone());
-    let usual = || {
-        let said = "Everything is as it is wanted.";
-        Finding::no(kind::PROGRESSING, "AsWanted", said)
+    let mut dropped = told.dropped.iter();
+    let leaving = dropped.find(|(_, turndown)| *turndown != Turndown::Stays);
+    let usual = || match leaving {
+        Some((pool, _)) => {
+            let said = format!(
+                "TabletPool {pool} is no longer in the spec: its tablets leave, and then it goes."
+            );
+            Finding::yes(kind::PROGRESSING, "PoolLeaves", said)
+        }
+        None => {
+            let said = "Everything is as it is wanted.";
+            Finding::no(kind::PROGRESSING, "AsWanted", said)
+        }
     };
     findings.push(
         trouble
@@ -159,11 +170,12 @@ fn stalled(old: &KeyspaceShardStatus, told: &Told) -> Finding {
     if told.is_lost(old) {
         return Finding::yes(kind::STALLED, "TopologyLost", lost());
     }
-    match told.orphaned.first() {
-        Some(pool) => {
+    let mut dropped = told.dropped.iter();
+    match dropped.find(|(_, turndown)| *turndown == Turndown::Stays) {
+        Some((pool, _)) => {
             let said = format!(
-                "TabletPool {pool} is no longer in the spec, and is not taken away by this version. Name it again, or \
-                 keep it."
+                "TabletPool {pool} is no longer in the spec, and may serve: by turndownPolicy it is taken away once it is \
+                 scaled to 0. Scale it, or name it again."
             );
             Finding::yes(kind::STALLED, "PoolOrphaned", said)
         }

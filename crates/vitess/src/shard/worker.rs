@@ -9,6 +9,7 @@ use foreshard_controller::call::unix_now;
 use foreshard_controller::error::chain;
 use foreshard_controller::index::Key;
 use kube::ResourceExt as _;
+use serde_json::json;
 
 use crate::apply::{ApplyError, trouble};
 use crate::cluster::identity::uid;
@@ -18,6 +19,7 @@ use crate::cluster::wanted::Wanted;
 use crate::replicas::{self, Asked};
 use crate::shard::build;
 use crate::shard::status::{self, Told};
+use crate::shard::turndown::{Turndown, turndown};
 use crate::shared::Shared;
 use crate::tablet_pool::{self, INDEXES, fill};
 use crate::worker::{Pass, Passed};
@@ -103,10 +105,10 @@ async fn reconcile(
         .iter()
         .map(|it| names.pool(&build::key(shard, it)))
         .collect();
-    told.orphaned = pools
-        .iter()
-        .map(|it| it.name_any())
-        .filter(|it| !named.contains(it))
+    let dropped = pools.iter().filter(|it| !named.contains(&it.name_any()));
+    let policy = shard.spec.turndown_policy;
+    told.dropped = dropped
+        .map(|it| (it.name_any(), turndown(policy, it)))
         .collect();
     let Some(cluster) = shared.clusters.get(&names.namespace, &names.name) else {
         let said = format!(
@@ -141,6 +143,9 @@ async fn reconcile(
     put(shared, names, shard)
         .await
         .map_err(|error| trouble(&error))?;
+    turn_down(shared, names, &told.dropped)
+        .await
+        .map_err(|error| trouble(&error))?;
     match Wanted::parse(&cluster) {
         Ok(wanted) => backups::pass(shared, &wanted, shard, (&way.vtctld, listed), told).await,
         Err(invalid) => {
@@ -161,6 +166,29 @@ fn pools(shared: &Shared, shard: &KeyspaceShard) -> Vec<Arc<TabletPool>> {
     };
     let all = shared.tablet_pools.in_namespace(&namespace);
     all.into_iter().filter(|it| is_of(it)).collect()
+}
+
+/// Takes away what the spec no longer names, once nothing is left of it.
+async fn turn_down(
+    shared: &Shared,
+    names: &ClusterNames,
+    dropped: &[(String, Turndown)],
+) -> Result<(), ApplyError> {
+    let writers = &shared.writers;
+    for (name, turndown) in dropped {
+        let Some(pool) = shared.tablet_pools.get(&names.namespace, name) else {
+            continue;
+        };
+        match turndown {
+            Turndown::Stays | Turndown::Leaves => {}
+            Turndown::ScalesToNone => {
+                let none = json!({"replicas": 0});
+                writers.initial.apply_part(&*pool, none).await?;
+            }
+            Turndown::Goes => writers.shard.delete(&*pool).await?,
+        }
+    }
+    Ok(())
 }
 
 async fn put(

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use foreshard_api::v1alpha1::compute::Resources;
-use foreshard_api::v1alpha1::vitess::keyspace::TabletTemplate;
-use foreshard_api::v1alpha1::{KeyspaceShard, TabletPool};
+use foreshard_api::v1alpha1::vitess::keyspace::{Retention, TabletTemplate};
+use foreshard_api::v1alpha1::{KeyspaceShard, TabletPool, Vitess};
 use k8s_openapi::api::core::v1::{
     Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource, EnvVar, EnvVarSource, ExecAction,
     ObjectFieldSelector, PersistentVolumeClaim, PersistentVolumeClaimSpec,
@@ -12,7 +12,8 @@ use k8s_openapi::api::core::v1::{
     VolumeResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::Resource as _;
 
 use crate::backup::store::Store;
 use crate::bytes;
@@ -106,7 +107,8 @@ pub fn key(pool: &TabletPool) -> PoolKey<'_> {
     }
 }
 
-/// The volume of a tablet. It has no owner: data outlives the object, and is taken over by name. `fills`: from what it
+/// The volume of a tablet. It has no owner unless `whenDeleted` says so: data outlives the object, and is taken over by
+/// name. `fills`: from what it
 /// gets the rows that its shard has.
 #[must_use]
 pub fn claim(of: &Source<'_>, index: u32, fills: Option<Fills>) -> PersistentVolumeClaim {
@@ -117,6 +119,7 @@ pub fn claim(of: &Source<'_>, index: u32, fills: Option<Fills>) -> PersistentVol
             namespace: Some(of.wanted.names.namespace.clone()),
             labels: Some(of.labels(index)),
             annotations: fills.map(Fills::mark),
+            owner_references: owner(of),
             ..ObjectMeta::default()
         },
         spec: Some(PersistentVolumeClaimSpec {
@@ -130,6 +133,21 @@ pub fn claim(of: &Source<'_>, index: u32, fills: Option<Fills>) -> PersistentVol
         }),
         status: None,
     }
+}
+
+/// With whom a volume goes: with the whole cluster, where the pool says so, and never with a part of it.
+fn owner(of: &Source<'_>) -> Option<Vec<OwnerReference>> {
+    let retention = of.pool.spec.template.persistent_volume_claim_retention;
+    (retention.when_deleted == Retention::Delete).then(|| {
+        vec![OwnerReference {
+            api_version: Vitess::api_version(&()).into_owned(),
+            kind: Vitess::kind(&()).into_owned(),
+            name: of.wanted.names.name.clone(),
+            uid: of.wanted.uid.clone(),
+            controller: None,
+            block_owner_deletion: None,
+        }]
+    })
 }
 
 /// A volume that is there as it is to be: with our labels, and of this size.

@@ -151,14 +151,18 @@ impl PodSeen {
     }
 }
 
-/// Whether a volume is being deleted.
+/// Whether a volume is being deleted, or is about to be: it goes with a cluster of the same name that was deleted.
 #[must_use]
-pub fn ends(claim: &PersistentVolumeClaim) -> bool {
-    claim.metadata.deletion_timestamp.is_some()
+pub fn ends(claim: &PersistentVolumeClaim, cluster_uid: &str) -> bool {
+    let owners = claim.metadata.owner_references.iter().flatten();
+    let mut clusters = owners.filter(|it| it.kind == "Vitess");
+    claim.metadata.deletion_timestamp.is_some() || clusters.any(|it| it.uid != cluster_uid)
 }
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
     use super::*;
 
     const RUNS: PodSeen = PodSeen {
@@ -251,6 +255,21 @@ mod tests {
         first.has_data = false;
         first.fills = (0..5).map(|index| (index, Fills::Restore)).collect();
         assert_eq!(pods(&first), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_volume_that_goes_with_an_earlier_cluster_is_not_taken_over() {
+        let mut claim = PersistentVolumeClaim::default();
+        assert!(!ends(&claim, "new"));
+        let owner = |uid: &str| OwnerReference {
+            kind: "Vitess".to_owned(),
+            uid: uid.to_owned(),
+            ..OwnerReference::default()
+        };
+        claim.metadata.owner_references = Some(vec![owner("new")]);
+        assert!(!ends(&claim, "new"));
+        claim.metadata.owner_references = Some(vec![owner("old")]);
+        assert!(ends(&claim, "new"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt as _;
 
 use crate::bytes;
-use crate::tablet_pool::plan::{Held, ends};
+use crate::tablet_pool::plan::Held;
 
 /// What becomes of volumes that are there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,10 @@ pub fn storage<'a>(
 ) -> Storage {
     let mut all = Storage::default();
     let wanted = bytes::parse(size);
-    for (index, claim) in claims.into_iter().filter(|(_, it)| !ends(it)) {
+    for (index, claim) in claims
+        .into_iter()
+        .filter(|(_, it)| it.metadata.deletion_timestamp.is_none())
+    {
         let asked = requested(claim);
         let of = |text: Option<&String>| text.and_then(|it| bytes::parse(it));
         match (of(asked.as_ref()), wanted) {

@@ -412,7 +412,9 @@ impl Objects {
             pods: pods
                 .map(|(index, pod)| (*index, PodSeen::read(pod)))
                 .collect(),
-            claims: claims.map(|(index, claim)| (*index, ends(claim))).collect(),
+            claims: claims
+                .map(|(index, claim)| (*index, ends(claim, &of.wanted.uid)))
+                .collect(),
             has_data: has_data(of.shard),
             fills: self.filling(),
             fills_elsewhere: None,

@@ -228,6 +228,52 @@ fn is_filling(stage: &Stage, pool: &str, index: u32) -> bool {
 }
 
 #[test]
+fn killed_at_every_write_a_pool_that_the_spec_drops_goes_once_it_is_scaled_to_none() {
+    let Some((mut stage, world)) = begun_as("pools-dropped", &vitess(3, "Delete")) else {
+        return;
+    };
+    let mut without = vitess(3, "Delete")["spec"]["keyspaces"].clone();
+    let pools = without[0]["tabletPools"].as_array_mut().unwrap();
+    pools.truncate(1);
+    let patch = json!({"spec": {"keyspaces": without}});
+    stage.patch(GROUP, "vitesses", "example", &patch);
+    let shard = ("keyspaceshards", "example-commerce-x-x");
+    let said = expect(&stage, shard, "Stalled", "PoolOrphaned");
+    assert!(said.contains(RDONLY), "{said}");
+    assert_eq!(world.vitess.tablets().len(), 4);
+    let (rdonly, _) = tablet(&stage, RDONLY, 0);
+    stage.limit_to_one_write();
+    scale(&stage, RDONLY, 0);
+    stage.die_at_every_write(|stage| stage.try_get(GROUP, "tabletpools", RDONLY).is_none());
+    assert_eq!(changes(&world), leaves(&rdonly));
+    assert_eq!(tablets(&stage, "pods"), 3);
+    assert_eq!(tablets(&stage, "persistentvolumeclaims"), 3);
+}
+
+#[test]
+fn a_pool_that_the_spec_drops_is_scaled_to_none_where_the_policy_says_so() {
+    let Some((stage, world)) = begun_as("pools-immediate", &vitess(3, "Retain")) else {
+        return;
+    };
+    let mut without = vitess(3, "Retain")["spec"]["keyspaces"].clone();
+    without[0]["turndownPolicy"] = json!("Immediate");
+    let pools = without[0]["tabletPools"].as_array_mut().unwrap();
+    pools.truncate(1);
+    let patch = json!({"spec": {"keyspaces": without}});
+    stage.patch(GROUP, "vitesses", "example", &patch);
+    eventually("the pool goes", || {
+        let pool = stage.try_get(GROUP, "tabletpools", RDONLY);
+        pool.map_or(Ok(()), Err)
+    });
+    assert_eq!(world.vitess.tablets().len(), 3);
+    assert_eq!(
+        tablets(&stage, "persistentvolumeclaims"),
+        4,
+        "its volume stays"
+    );
+}
+
+#[test]
 fn killed_at_every_write_tablets_that_are_added_copy_the_primary_before_they_serve() {
     let Some((mut stage, _world)) = begun_as("pools-out", &vitess(3, "Retain")) else {
         return;

@@ -206,9 +206,11 @@ fn what_the_spec_drops_stays_and_is_listed() {
     assert!(said.contains("example-zone2"), "{said}");
     let orphaned = status(&stage, "vitesses", "example")["orphaned"].clone();
     assert_eq!(orphaned[0]["kind"], "VTGatePool");
-    assert!(
-        stage
-            .try_get(GROUP, "vtgatepools", "example-zone2")
-            .is_some()
-    );
+    let is_there = || stage.try_get(GROUP, "vtgatepools", "example-zone2");
+    assert!(is_there().is_some());
+    // Scaled to none it serves nobody.
+    let none = json!({"spec": {"replicas": 0}});
+    stage.patch(GROUP, "vtgatepools", "example-zone2/scale", &none);
+    eventually("it goes", || is_there().map_or(Ok(()), Err));
+    expect(&stage, ("vitesses", "example"), "Stalled", "NotStalled");
 }

@@ -254,7 +254,7 @@ pub struct ClaimRetention {
     /// When a pool was scaled in.
     #[serde(default)]
     pub when_scaled: Retention,
-    /// When the pool was deleted.
+    /// When the whole Vitess was deleted.
     #[serde(default)]
     pub when_deleted: Retention,
 }

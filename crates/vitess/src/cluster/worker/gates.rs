@@ -25,6 +25,25 @@ impl Round<'_> {
             .collect()
     }
 
+    /// Those of cells that the spec no longer names.
+    pub(super) fn dropped_gates(&self) -> Vec<Arc<VTGatePool>> {
+        let cells = &self.wanted.spec.cells;
+        let mut pools = self.gate_pools();
+        pools.retain(|it| !cells.iter().any(|cell| cell.name == it.spec.cell));
+        pools
+    }
+
+    /// Takes those away that people have scaled to none.
+    pub(super) async fn drop_gates(&self) -> Result<(), ApplyError> {
+        for pool in self.dropped_gates() {
+            let runs = pool.status.as_ref().and_then(|it| it.replicas);
+            if pool.spec.replicas == Some(0) && runs == Some(0) {
+                self.shared.writers.cluster.delete(&*pool).await?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) async fn put_gates(&self) -> Result<(), ApplyError> {
         let (shared, namespace) = (self.shared, &self.wanted.names.namespace);
         let writers = &shared.writers;

@@ -238,7 +238,7 @@ impl Look<'_> {
                     is_wanted: index < wanted(pool),
                     pod: pod.map(PodSeen::read),
                     claim: claim.map(|it| ClaimSeen {
-                        ends: ends(it),
+                        ends: ends(it, &self.of.wanted.uid),
                         leaves: mark(it),
                         fills: fill::is_marked(it),
                     }),

@@ -46,7 +46,11 @@ pub(super) async fn keep(
         .refused
         .take()
         .filter(|(_, since)| since.elapsed() < TRY_AGAIN && !todo.grow.is_empty());
-    for (index, live) in objects.claims.iter().filter(|(_, it)| !ends(it)) {
+    for (index, live) in objects
+        .claims
+        .iter()
+        .filter(|(_, it)| !ends(it, &of.wanted.uid))
+    {
         let grows = todo.grow.contains(index) && growing.refused.is_none();
         let asked = match todo.stay.get(index) {
             Some(there) if !grows => there.clone(),
