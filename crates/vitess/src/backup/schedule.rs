@@ -9,6 +9,8 @@ use kube::ResourceExt as _;
 
 /// Seconds after one that failed until it is tried again.
 const RETRY_SECONDS: i64 = 1800;
+/// How far the clock of a node may be ahead of the API server's.
+const SKEW_SECONDS: i64 = 60;
 /// Oldest backup that a tablet catches up from. MySQL keeps binary logs for three days, as Vitess configures it.
 const FRESH_SECONDS: i64 = 2 * 86_400;
 /// On a Job: from what it begins.
@@ -120,8 +122,8 @@ impl Seen {
         let finished = self.finished()?;
         let listed = self.listed.as_ref()?.as_ref().ok()?;
         let ours = listed.iter().copied();
-        ours.filter(|it| (self.shard_made..=finished).contains(it))
-            .max()
+        let span = self.shard_made..=finished + SKEW_SECONDS;
+        ours.filter(|it| span.contains(it)).max()
     }
 
     /// Whether backups were made, and none of them is there any more.
@@ -160,8 +162,8 @@ impl Seen {
         let again = self.failed().map(|(_, at, _)| at + RETRY_SECONDS);
         let first = match (self.finished(), again) {
             (None, None) => Some(self.shard_made),
-            // One more Job for the same moment would be the same Job.
-            (Some(finished), None) if self.are_gone() => Some(finished),
+            // Where they are never found, one is made now and then.
+            (Some(finished), None) if self.are_gone() => Some(finished + RETRY_SECONDS),
             _ => None,
         };
         let all = [planned, again, first].into_iter().flatten();
@@ -191,7 +193,7 @@ impl Seen {
                 no("NoBackupYet", said.to_owned())
             }
             Some(_) if self.are_gone() => {
-                let said = "No backup of the shard is where backups are, though some were made: another one is made now.";
+                let said = "No backup of the shard is where backups are, though some were made: another one is made within half an hour.";
                 no("BackupsGone", said.to_owned())
             }
             Some(finished) => {

@@ -109,7 +109,8 @@ fn each_finding_names_what_is_wrong_and_what_is_done() {
         listed: Some(Ok(vec![MADE - 5])),
         ..seen(now, Some(MADE + 60), vec![])
     };
-    assert_eq!(gone.due(None), Some(MADE + 60), "another one is made");
+    let again = MADE + 60 + RETRY_SECONDS;
+    assert_eq!(gone.due(None), Some(again), "another one is made");
     let failed = State::Failed(
         MADE,
         "it has reached the specified backoff limit".to_owned(),

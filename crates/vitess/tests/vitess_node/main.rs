@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::stage::*;
 
 mod backups;
+mod faults;
 mod stage;
 
 /// Has a row written, and says how long that took.
@@ -66,16 +67,6 @@ fn stays_dead(node: &Node) {
     let words = "select group_concat(word order by id) from kept";
     let said = eventually("all is there", LIMIT, || query(node, at, words));
     assert_eq!(said, "no,still,still");
-}
-
-/// The pod of the primary that the gateways send writes to.
-fn serving_primary(node: &Node, at: &str) -> Result<String, String> {
-    let all = query(node, at, "show vitess_tablets")?;
-    let mut lines = all.lines().map(|it| it.split('\t').collect::<Vec<_>>());
-    let serves = lines.find(|it| it.get(3..5) == Some(&["PRIMARY", "SERVING"]));
-    let alias = serves.and_then(|it| it.get(5)?.rsplit_once('-'));
-    let (_, uid) = alias.ok_or(all.clone())?;
-    Ok(format!("example-tablet-{uid}"))
 }
 
 /// The pool is scaled to four, one more than semi-sync needs: the new one copies the primary.
@@ -163,6 +154,9 @@ fn an_object_becomes_a_cluster_that_answers_and_outlives_its_primary() {
     comes_back(&node);
     stays_dead(&node);
     let rows = one_leaves(&node);
+    let rows = faults::parts_of_a_primary_die(&node, rows.parse().unwrap()).to_string();
+    faults::hands_meddle(&node);
+    faults::no_such_image(&node);
     backups::another_tablet(&node, &rows);
     backups::another_backup(&node);
     backups::another_cluster(&node, &rows);

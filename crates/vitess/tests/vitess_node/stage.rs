@@ -322,3 +322,13 @@ pub(crate) fn own_mysqld(node: &Node, tablet: &str, statement: &str) -> Result<S
         .then(|| text(&said.stdout))
         .ok_or_else(|| text(&said.stderr))
 }
+
+/// The pod of the primary that the gateways send writes to.
+pub(crate) fn serving_primary(node: &Node, at: &str) -> Result<String, String> {
+    let all = query(node, at, "show vitess_tablets")?;
+    let mut lines = all.lines().map(|it| it.split('\t').collect::<Vec<_>>());
+    let serves = lines.find(|it| it.get(3..5) == Some(&["PRIMARY", "SERVING"]));
+    let alias = serves.and_then(|it| it.get(5)?.rsplit_once('-'));
+    let (_, uid) = alias.ok_or(all.clone())?;
+    Ok(format!("example-tablet-{uid}"))
+}

@@ -1,0 +1,128 @@
+//! Parts of tablets that die, hands that meddle, and an image that does not exist.
+
+use std::fs;
+use std::time::Instant;
+
+use foreshard_testbed::Node;
+use serde_json::{Value, json};
+
+use crate::stage::*;
+
+const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
+
+/// Numbers of the node's processes whose command line has all of these words.
+fn processes(words: &[&str]) -> Vec<u32> {
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    let numbers = all.filter_map(|it| it.file_name().to_str()?.parse().ok());
+    let is_meant = |number: &u32| {
+        let line = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        words.iter().all(|word| line.contains(word))
+    };
+    numbers.filter(is_meant).collect()
+}
+
+/// Kills one program of a tablet, and leaves its pod.
+fn crash(tablet: &str, program: &str) {
+    let uid = tablet.rsplit('-').next().unwrap();
+    let words = match program {
+        "vttablet" => [
+            "/vt/bin/vttablet".to_owned(),
+            format!("--tablet-path=zone1-{uid}"),
+        ],
+        _ => ["mysqld".to_owned(), format!("/vt_{uid}/my.cnf")],
+    };
+    let found = processes(&words.each_ref().map(String::as_str));
+    assert!(!found.is_empty(), "{words:?}");
+    for number in found {
+        // The words name a tablet of this very node.
+        let killed = std::process::Command::new("kill")
+            .args(["-9", &number.to_string()])
+            .status();
+        assert!(killed.unwrap().success());
+    }
+}
+
+/// The primary's vttablet dies, then a primary's mysqld: kubelet or vtorc has writes be taken again, and none is lost.
+pub(crate) fn parts_of_a_primary_die(node: &Node, mut row: u32) -> u32 {
+    for program in ["vttablet", "mysqld"] {
+        let all = tablets(node);
+        let primary = eventually("a primary serves", LIMIT, || serving_primary(node, &all[0]));
+        let at = all.iter().find(|it| **it != primary).unwrap();
+        let begun = Instant::now();
+        crash(&primary, program);
+        row += 1;
+        let insert = format!("insert into kept values ({row}, 'crash')");
+        eventually("writes are taken again", FAILOVER_LIMIT, || {
+            match query(node, at, &insert) {
+                // A write of which nobody was told that it was taken.
+                Err(said) if said.contains("Duplicate entry") => Ok(String::new()),
+                said => said,
+            }
+        });
+        let took = begun.elapsed().as_secs();
+        eprintln!("written again {took} s after the primary's {program} died");
+        expect_ready(node, "all tablets serve again");
+    }
+    let at = &tablets(node)[0];
+    let count = format!("select count(*) from kept where id <= {row}");
+    let said = eventually("all rows are there", LIMIT, || query(node, at, &count));
+    assert_eq!(said, row.to_string());
+    row
+}
+
+/// What somebody does to our objects is undone.
+pub(crate) fn hands_meddle(node: &Node) {
+    let words = ["scale", "deployment/example-vtctld", "--replicas=0"];
+    assert!(node.plane().kubectl(words).status().unwrap().success());
+    let words = [
+        "delete",
+        "service/example-vtgate",
+        "poddisruptionbudget/example-commerce-x-x",
+    ];
+    assert!(node.plane().kubectl(words).status().unwrap().success());
+    eventually("all is as it was", LIMIT, || {
+        let vtctld =
+            get(node, &format!("{DEPLOYMENTS}/example-vtctld"))["spec"]["replicas"].clone();
+        let service =
+            get(node, &format!("{CORE}/services/example-vtgate"))["metadata"]["uid"].clone();
+        let budget = "/apis/policy/v1/namespaces/default/poddisruptionbudgets/example-commerce-x-x";
+        let budget = get(node, budget)["metadata"]["uid"].clone();
+        let is_back = vtctld == 2 && service.is_string() && budget.is_string();
+        is_back.then_some(()).ok_or((vtctld, service, budget))
+    });
+    expect_ready(node, "it serves");
+}
+
+/// An image that does not exist stops nothing that serves, and can be taken back.
+pub(crate) fn no_such_image(node: &Node) {
+    let patch = |image: &Value| {
+        let patch = json!({"spec": {"images": {"vitess": image}}}).to_string();
+        let words = ["patch", "vitess/example", "--type=merge", "--patch", &patch];
+        assert!(node.plane().kubectl(words).status().unwrap().success());
+    };
+    patch(&json!("docker.io/vitess/lite:none-such"));
+    eventually("a pod waits for its image", LIMIT, || {
+        let pods = get(node, &format!("{CORE}/pods"))["items"].to_string();
+        let waits = pods.contains("ErrImagePull") || pods.contains("ImagePullBackOff");
+        waits.then_some(()).ok_or(pods.len())
+    });
+    let vitess = get(node, &format!("{GROUP}/vitesses/example"));
+    assert!(is_true(&vitess, "Ready"), "{:#}", vitess["status"]);
+    let pool = get(
+        node,
+        &format!("{GROUP}/tabletpools/example-commerce-x-x-zone1-replica-main"),
+    );
+    assert!(
+        pool["status"].to_string().contains("PendingRollout"),
+        "{:#}",
+        pool["status"]
+    );
+    patch(&Value::Null);
+    eventually("nothing waits for an image", LIMIT, || {
+        let pods = get(node, &format!("{CORE}/pods"))["items"].to_string();
+        let waits = pods.contains("ErrImagePull") || pods.contains("ImagePullBackOff");
+        (!waits).then_some(()).ok_or("some wait")
+    });
+    expect_ready(node, "it serves");
+}
