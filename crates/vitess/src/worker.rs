@@ -73,10 +73,13 @@ impl Rounds {
             let pause = if self.shared.waits_for().is_some() {
                 LOOK_SOON / 10
             } else {
-                let begun = Instant::now();
+                let (begun, leads) = (Instant::now(), self.shared.claim.holds());
                 let passed = work.pass().await;
-                let took = begun.elapsed().as_secs_f64();
-                self.shared.metrics.passed(&self.kind, took);
+                // Who does not lead looks at nothing.
+                if leads {
+                    let took = begun.elapsed().as_secs_f64();
+                    self.shared.metrics.passed(&self.kind, took);
+                }
                 let pause = match passed {
                     Passed::AsWanted => self.look_every,
                     Passed::Waits => LOOK_SOON,

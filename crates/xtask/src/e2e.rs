@@ -177,6 +177,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let mut tests = shell::cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
         // What a test measured is part of the result.
         tests.args(["--test", case.group.test, "--", "--nocapture"]);
+        if args.smoke {
+            // Tests that have a short part know it by this.
+            tests.env("FORESHARD_E2E_SMOKE", "1");
+        }
         let begun = Instant::now();
         let passed = report.tests(what, &mut tests);
         results.push(serde_json::json!({
