@@ -55,7 +55,9 @@ use crate::v1alpha1::vitess::keyspace::{
     selectable = ".spec.keyspace"
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.durability == 'None' || self.tabletPools.filter(p, p.type == 'Replica').map(p, has(p.replicas) ? p.replicas : p.initialReplicas).sum() >= 3").message("a shard has at least 3 tablets of type Replica, over all pools, unless durability is None").reason(Reason::FieldValueInvalid))]
+#[x_kube(validation = Rule::new("self.durability == 'None' || self.tabletPools.filter(p, p.type == 'Replica').map(p, has(p.replicas) ? p.replicas : p.initialReplicas).sum() >= 3").message("a shard has at least 3 tablets of type Replica, over all pools, unless durability is None").reason(Reason::FieldValueInvalid),
+    validation = Rule::new("has(self.restoreFrom) == has(oldSelf.restoreFrom) && (!has(self.restoreFrom) || self.restoreFrom == oldSelf.restoreFrom)").message("restoreFrom says with what the shard began and cannot be changed").reason(Reason::FieldValueForbidden)
+)]
 pub struct KeyspaceShardSpec {
     /// The cluster, by the name of its Vitess. Cannot be changed.
     #[schemars(length(min = 1, max = 40))]

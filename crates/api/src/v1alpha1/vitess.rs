@@ -48,7 +48,8 @@ pub const VITESS_VERSION: &str = "24.0.0";
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.keyspaces.all(k, k.tabletPools.all(p, self.cells.exists(c, c.name == p.cell)))").message("each pool of tablets is in one of the cells that are named in cells").reason(Reason::FieldValueInvalid),
-    validation = Rule::new("has(self.backups) || !self.keyspaces.exists(k, has(k.restoreFrom))").message("restoreFrom names a folder of backups.location: name backups as well").reason(Reason::FieldValueInvalid)
+    validation = Rule::new("has(self.backups) || !self.keyspaces.exists(k, has(k.restoreFrom))").message("restoreFrom names a folder of backups.location: name backups as well").reason(Reason::FieldValueInvalid),
+    validation = Rule::new("self.keyspaces.all(k, !has(k.restoreFrom) || oldSelf.keyspaces.exists(o, o.name == k.name && has(o.restoreFrom) && o.restoreFrom == k.restoreFrom))").message("restoreFrom is for a Vitess that is new, and cannot be changed: the passwords in the backup are those of its own cluster").reason(Reason::FieldValueForbidden)
 )]
 pub struct VitessSpec {
     /// Version of Vitess that the images hold, such as `24.0.0`: it says which flags are used. It may rise by one major

@@ -11,7 +11,8 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::backup::schedule::{BEGINS, Begins};
+use crate::backup::schedule::{BEGINS, Begins, DUE};
+use crate::backup::store::Access;
 use crate::bytes;
 use crate::cluster::flags;
 use crate::cluster::names::{KEYSPACE, Labels, MYSQL_PORT, SHARD, VTBACKUP, VTTABLET, WEB_PORT};
@@ -64,15 +65,19 @@ impl Source<'_> {
         let owner = workload::owner(self.shard);
         let namespace = &self.wanted.names.namespace;
         let meta = workload::meta(&owner, namespace, self.name(due), self.labels());
-        let begins_with = (BEGINS.to_owned(), format!("{begins:?}"));
+        let annotations = [
+            (BEGINS.to_owned(), format!("{begins:?}")),
+            (DUE.to_owned(), due.to_string()),
+        ];
         let my_cnf = (MY_CNF.to_owned(), tablet::configuration(self.template()));
         Job {
             metadata: ObjectMeta {
-                annotations: Some([begins_with].into()),
+                annotations: Some(annotations.into()),
                 ..meta
             },
             spec: Some(JobSpec {
-                backoff_limit: Some(1),
+                // Each try costs as much as a backup: the next one comes later, and as another Job.
+                backoff_limit: Some(0),
                 active_deadline_seconds: Some(self.backups.timeout_seconds.into()),
                 ttl_seconds_after_finished: Some(KEEP_SECONDS),
                 template: PodTemplateSpec {
@@ -142,7 +147,7 @@ impl Source<'_> {
             args.push("--allow-first-backup".to_owned());
         }
         if let Some(store) = wanted.store() {
-            store.attach(&mut pod, VTBACKUP);
+            store.attach(&mut pod, VTBACKUP, Access::Writes);
         }
         pod
     }

@@ -13,6 +13,10 @@ const RETRY_SECONDS: i64 = 1800;
 const SKEW_SECONDS: i64 = 60;
 /// Oldest backup that a tablet catches up from. MySQL keeps binary logs for three days, as Vitess configures it.
 const FRESH_SECONDS: i64 = 2 * 86_400;
+/// How long after it was due a backup is missed.
+const OVERDUE_SECONDS: i64 = 3600;
+/// On a Job: for which moment it makes a backup, in Unix seconds.
+pub(crate) const DUE: &str = "foreshard.dev/due";
 /// On a Job: from what it begins.
 pub(crate) const BEGINS: &str = "foreshard.dev/begins-with";
 
@@ -41,8 +45,10 @@ pub enum State {
 pub struct JobSeen {
     /// Its name.
     pub name: String,
-    /// When it was made.
+    /// When it was made, or for when, whichever is later: clocks differ.
     pub made: i64,
+    /// From what it began.
+    pub begins: Begins,
     /// How it is getting on.
     pub state: State,
 }
@@ -56,6 +62,8 @@ pub struct Seen {
     pub shard_made: i64,
     /// When the last one was finished.
     pub last: Option<i64>,
+    /// When the volume of the primary was made. It may lack the logs from before: they are copied by nothing.
+    pub primary_made: Option<i64>,
     /// Those of the shard that are where backups are, by when they were taken; or why they cannot be listed.
     pub listed: Option<Result<Vec<i64>, String>>,
     /// Jobs that there are.
@@ -89,6 +97,12 @@ impl JobSeen {
             .creation_timestamp
             .as_ref()
             .map_or(0, time::unix);
+        let annotation = |key: &str| job.annotations().get(key);
+        let due = annotation(DUE).and_then(|it| it.parse().ok());
+        let begins = match annotation(BEGINS).map(String::as_str) {
+            Some("Backup") => Begins::Backup,
+            _ => Begins::Clone,
+        };
         let at = |since: Option<&_>| since.map_or(made, time::unix);
         let state = if let Some(failed) = find("Failed") {
             let message = failed.message.clone().unwrap_or_default();
@@ -100,7 +114,8 @@ impl JobSeen {
         };
         Self {
             name: job.name_any(),
-            made,
+            made: made.max(due.unwrap_or(made)),
+            begins,
             state,
         }
     }
@@ -132,20 +147,33 @@ impl Seen {
         is_known && self.finished().is_some() && self.newest().is_none()
     }
 
-    /// The last Job, if it was given up after the last backup.
+    /// The last Job that is over, if it was given up.
     fn failed(&self) -> Option<(&JobSeen, i64, &str)> {
-        let last = self.jobs.iter().max_by_key(|it| it.made)?;
+        let over = self.jobs.iter().filter(|it| it.state != State::Runs);
+        let last = over.max_by_key(|it| it.made)?;
         match &last.state {
             State::Failed(at, why) => Some((last, *at, why)),
             State::Runs | State::Done(_) => None,
         }
     }
 
+    /// Whether the next one should have been made.
+    fn is_overdue(&self, finished: i64, schedule: Option<&Crontab>) -> bool {
+        let next = schedule.and_then(|it| next(it, finished));
+        next.is_some_and(|next| next + OVERDUE_SECONDS < self.now)
+    }
+
     /// From what new rows come.
     #[must_use]
     pub fn begins(&self) -> Begins {
+        // One that could not be begun with is not tried again and again.
+        let is_bad = self
+            .failed()
+            .is_some_and(|(job, ..)| job.begins == Begins::Backup);
+        let oldest = self.primary_made.unwrap_or(i64::MAX);
+        let oldest = oldest.max(self.now - FRESH_SECONDS);
         match self.newest() {
-            Some(taken) if taken >= self.now - FRESH_SECONDS => Begins::Backup,
+            Some(taken) if taken >= oldest && !is_bad => Begins::Backup,
             _ => Begins::Clone,
         }
     }
@@ -172,7 +200,7 @@ impl Seen {
 
     /// What is told of them.
     #[must_use]
-    pub fn finding(&self) -> Finding {
+    pub fn finding(&self, schedule: Option<&Crontab>) -> Finding {
         let no = |reason, said: String| Finding::no(kind::BACKUPS_HEALTHY, reason, said);
         if let Some((job, at, why)) = self.failed() {
             let again = moment(at + RETRY_SECONDS);
@@ -195,6 +223,18 @@ impl Seen {
             Some(_) if self.are_gone() => {
                 let said = "No backup of the shard is where backups are, though some were made: another one is made within half an hour.";
                 no("BackupsGone", said.to_owned())
+            }
+            Some(finished) if self.is_overdue(finished, schedule) => {
+                let runs = self.jobs.iter().find(|it| it.state == State::Runs);
+                let why = runs.map_or_else(
+                    || "none is begun while the shard has no primary".to_owned(),
+                    |job| format!("Job {} is not done", job.name),
+                );
+                let said = format!(
+                    "The last backup was finished at {}, and another one was due more than an hour ago: {why}.",
+                    moment(finished)
+                );
+                no("BackupOverdue", said)
             }
             Some(finished) => {
                 let said = format!("The last backup was finished at {}.", moment(finished));

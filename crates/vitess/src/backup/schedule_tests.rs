@@ -8,6 +8,7 @@ fn job(made: i64, state: State) -> JobSeen {
     JobSeen {
         name: "example-backup".to_owned(),
         made,
+        begins: Begins::Clone,
         state,
     }
 }
@@ -17,6 +18,7 @@ fn seen(now: i64, last: Option<i64>, jobs: Vec<JobSeen>) -> Seen {
         now,
         shard_made: MADE,
         last,
+        primary_made: Some(MADE),
         listed: None,
         jobs,
     }
@@ -96,6 +98,25 @@ fn what_is_old_or_another_s_is_not_begun_with() {
         (with(now, last, Ok(&[now - 3 * DAY])), Begins::Clone),
         (with(now, last, Err("no answer")), Begins::Clone),
         (seen(now, last, vec![]), Begins::Clone),
+        // Its volume came later than the backup: it was copied, and has no logs from before.
+        (
+            Seen {
+                primary_made: Some(now - HOUR),
+                ..with(now, last, Ok(&[now - 2 * HOUR]))
+            },
+            Begins::Clone,
+        ),
+        // The last one that began so was given up.
+        (
+            Seen {
+                jobs: vec![JobSeen {
+                    begins: Begins::Backup,
+                    ..job(now - 99, State::Failed(now - 9, String::new()))
+                }],
+                ..with(now, last, Ok(&[now - 2 * HOUR]))
+            },
+            Begins::Clone,
+        ),
     ];
     for (seen, expected) in table {
         assert_eq!(seen.begins(), expected, "{seen:?}");
@@ -117,7 +138,15 @@ fn each_finding_names_what_is_wrong_and_what_is_done() {
     );
     let all = [
         seen(now, None, vec![]),
-        seen(now, Some(MADE + 60), vec![job(MADE, failed)]),
+        seen(now, Some(MADE + 60), vec![job(MADE, failed.clone())]),
+        // It is told while it is tried again.
+        seen(
+            now,
+            Some(MADE + 60),
+            vec![job(MADE, failed), job(MADE + 99, State::Runs)],
+        ),
+        seen(now, Some(MADE + 60), vec![job(MADE + HOUR, State::Runs)]),
+        seen(now, Some(now - HOUR), vec![]),
         seen(now, Some(MADE + 60), vec![]),
         gone,
         Seen {
@@ -127,7 +156,7 @@ fn each_finding_names_what_is_wrong_and_what_is_done() {
     ];
     let told: Vec<_> = all
         .iter()
-        .map(Seen::finding)
+        .map(|it| it.finding(Some(&parse("0 0 * * *").unwrap())))
         .map(|it| (it.reason, it.holds, it.message))
         .collect();
     insta::assert_yaml_snapshot!(told);

@@ -14,6 +14,13 @@ const CREDENTIALS: &str = "/etc/foreshard/backups";
 /// The volume's name in a pod.
 const NAME: &str = "backups";
 
+/// What a program does there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Reads,
+    Writes,
+}
+
 /// One cluster's folder in the place where backups are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store<'a> {
@@ -57,7 +64,7 @@ impl Store<'_> {
     }
 
     /// Has the container of this name reach the place.
-    pub(crate) fn attach(&self, pod: &mut PodSpec, container: &str) {
+    pub(crate) fn attach(&self, pod: &mut PodSpec, container: &str, access: Access) {
         let Some(container) = pod.containers.iter_mut().find(|it| it.name == container) else {
             return;
         };
@@ -86,7 +93,10 @@ impl Store<'_> {
             (None, None) => return,
         };
         let mounts = container.volume_mounts.get_or_insert_default();
-        mounts.push(workload::mount(NAME, path));
+        mounts.push(match access {
+            Access::Reads => workload::read_only(NAME, path),
+            Access::Writes => workload::mount(NAME, path),
+        });
         pod.volumes.get_or_insert_default().push(volume);
     }
 }
@@ -113,7 +123,7 @@ mod tests {
             containers: vec![workload::confined("vtctld", "lite", "Always")],
             ..PodSpec::default()
         };
-        store.attach(&mut pod, "vtctld");
+        store.attach(&mut pod, "vtctld", Access::Writes);
         (store.flags(), pod)
     }
 

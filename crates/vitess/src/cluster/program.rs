@@ -11,7 +11,7 @@ use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec}
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::backup::store::Store;
+use crate::backup::store::{Access, Store};
 use crate::cluster::flags::{TLS, TOPOLOGY};
 use crate::cluster::names::{Labels, WEB_PORT};
 use crate::cluster::wanted::Wanted;
@@ -135,7 +135,7 @@ impl Program<'_> {
         };
         workload::place(&mut pod, self.placement, self.zone, &self.selector);
         if let Some(store) = &self.store {
-            store.attach(&mut pod, self.program);
+            store.attach(&mut pod, self.program, Access::Writes);
         }
         pod
     }

@@ -5,7 +5,6 @@ use foreshard_api::v1alpha1::vitess::VitessSpec;
 use foreshard_api::v1alpha1::vitess::keyspace::Keyspace;
 use kube::ResourceExt as _;
 
-use crate::backup::schedule;
 use crate::backup::store::Store;
 use crate::cluster::names::ClusterNames;
 use crate::names::{CLIENT_PORT, Names};
@@ -65,13 +64,6 @@ impl Wanted {
         let spec = object.spec.clone();
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         let topology = topology(&namespace, &name, &spec)?;
-        let schedule = spec.backups.as_ref().and_then(|it| it.schedule.as_ref());
-        schedule
-            .map_or(Ok(()), |it| schedule::parse(it).map(drop))
-            .map_err(|message| Invalid {
-                path: "spec.backups.schedule",
-                message,
-            })?;
         Ok(Self {
             names: ClusterNames::new(&namespace, &name),
             uid: object.uid().unwrap_or_default(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use foreshard_api::v1alpha1::compute::Resources;
 use foreshard_api::v1alpha1::vitess::keyspace::{Retention, TabletTemplate};
 use foreshard_api::v1alpha1::{KeyspaceShard, TabletPool, Vitess};
+use foreshard_vtctld::TabletAlias;
 use k8s_openapi::api::core::v1::{
     Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource, EnvVar, EnvVarSource, ExecAction,
     ObjectFieldSelector, PersistentVolumeClaim, PersistentVolumeClaimSpec,
@@ -15,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource as _;
 
-use crate::backup::store::Store;
+use crate::backup::store::{Access, Store};
 use crate::bytes;
 use crate::cluster::flags::{self, TLS};
 use crate::cluster::identity::uid;
@@ -63,6 +64,24 @@ impl<'a> Source<'a> {
     #[must_use]
     pub fn key(&self) -> PoolKey<'a> {
         key(self.pool)
+    }
+
+    /// The tablet `index` as Vitess names it.
+    #[must_use]
+    pub fn alias(&self, index: u32) -> TabletAlias {
+        TabletAlias {
+            cell: self.pool.spec.cell.clone(),
+            uid: uid(&self.key(), index),
+        }
+    }
+
+    /// From what a volume is still to be filled. Where nobody says any more where backups are, the primary is copied.
+    #[must_use]
+    pub fn fills(&self, claim: &PersistentVolumeClaim) -> Option<Fills> {
+        match Fills::read(claim)? {
+            Fills::Backup if self.wanted.store().is_none() => Some(Fills::Clone),
+            fills => Some(fills),
+        }
     }
 
     /// Pod and volume of the tablet `index`.
@@ -408,21 +427,30 @@ const SOCKET: &str = "--db-socket=";
 /// Whether a pod gets its rows before it serves.
 #[must_use]
 pub fn copies(pod: &Pod) -> bool {
+    restores(pod) || args(pod).any(|it| it == CLONES)
+}
+
+/// Whether a pod gets its rows from a backup.
+#[must_use]
+pub fn restores(pod: &Pod) -> bool {
+    args(pod).any(|it| it == RESTORE)
+}
+
+fn args(pod: &Pod) -> impl Iterator<Item = &String> {
     let spec = pod.spec.as_ref();
     let containers = spec.into_iter().flat_map(|it| &it.containers);
-    let mut args = containers.flat_map(|it| it.args.iter().flatten());
-    args.any(|it| it == CLONES || it == RESTORE)
+    containers.flat_map(|it| it.args.iter().flatten())
 }
 
 /// Has a tablet get its rows before it serves.
 fn gets_rows(of: &Source<'_>, index: u32, fills: Fills, spec: &mut PodSpec) {
     match fills {
         Fills::Clone => clones(of.wanted, spec),
-        Fills::Backup => restores(spec, of.wanted.store(), None),
+        Fills::Backup => restore(spec, of.wanted.store(), None),
         Fills::Restore => {
             let from = of.shard.spec.restore_from.as_ref();
             let store = from.and_then(|it| of.wanted.store_of(&it.path));
-            restores(spec, store, Some(fill::taken_before(of.shard)));
+            restore(spec, store, Some(fill::taken_before(of.shard)));
         }
     }
     // What a restore left that was broken off opens in no mysqld: it begins with nothing once more.
@@ -438,7 +466,7 @@ fn gets_rows(of: &Source<'_>, index: u32, fills: Fills, spec: &mut PodSpec) {
 }
 
 /// Has vttablet restore a backup.
-fn restores(spec: &mut PodSpec, store: Option<Store<'_>>, taken_before: Option<String>) {
+fn restore(spec: &mut PodSpec, store: Option<Store<'_>>, taken_before: Option<String>) {
     let Some(store) = store else {
         return;
     };
@@ -451,7 +479,7 @@ fn restores(spec: &mut PodSpec, store: Option<Store<'_>>, taken_before: Option<S
         args.push("--wait-for-backup-interval=10s".to_owned());
         args.extend(taken_before.map(|it| format!("--restore-from-backup-ts={it}")));
     }
-    store.attach(spec, VTTABLET);
+    store.attach(spec, VTTABLET, Access::Reads);
 }
 
 /// Has the pod's program copy the primary by MySQL's CLONE.

@@ -58,7 +58,9 @@ impl Fills {
         match self {
             Self::Clone => "copies the primary",
             Self::Backup => "is restored from the newest backup",
-            Self::Restore => "is restored from the backup of restoreFrom",
+            Self::Restore => {
+                "is restored from the backup of restoreFrom, for which it waits where there is none (see vttablet's log),"
+            }
         }
     }
 }

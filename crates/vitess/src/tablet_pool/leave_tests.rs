@@ -10,6 +10,8 @@ const RUNS: PodSeen = PodSeen {
     is_over: false,
     is_placed: true,
     copies: false,
+    restores: false,
+    breaks: false,
 };
 const FOLLOWS: Replication = Replication {
     is_running: true,
@@ -309,6 +311,8 @@ fn anything() -> impl Strategy<Value = ShardSeen> {
                 pod: pod.map(|(is_ready, ends)| PodSeen {
                     is_placed: true,
                     copies: false,
+                    restores: false,
+                    breaks: false,
                     is_ready,
                     ends,
                     is_over: false,

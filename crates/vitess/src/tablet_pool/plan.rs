@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 
-use crate::tablet_pool::build::copies;
+use crate::tablet_pool::build::{copies, restores};
 use crate::tablet_pool::fill::Fills;
+
+/// Starts of a container after which something else is tried.
+const BREAKS: i32 = 5;
 
 /// A pod as far as it matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +23,10 @@ pub struct PodSeen {
     pub is_placed: bool,
     /// Whether it gets its rows before it serves.
     pub copies: bool,
+    /// Whether it gets them from a backup.
+    pub restores: bool,
+    /// Whether it ends again and again.
+    pub breaks: bool,
 }
 
 /// What there is.
@@ -112,7 +119,11 @@ impl Seen {
     /// Whether a pod will never serve: it ran to its end, its volume is gone, or it was made for rows that are not there.
     fn is_lost(&self, index: u32, pod: &PodSeen) -> bool {
         let has_no_volume = !self.claims.contains_key(&index) && !pod.is_placed;
-        pod.is_over || has_no_volume || (self.fills.contains_key(&index) && !pod.copies)
+        let fills = self.fills.get(&index);
+        let gets_none = fills.is_some() && !pod.copies;
+        // It was given up: the primary is copied instead.
+        let gets_others = fills == Some(&Fills::Clone) && pod.restores && !pod.is_ready;
+        pod.is_over || has_no_volume || gets_none || gets_others
     }
 
     /// Who is being filled. What was begun with one that is not wanted any more, and has no pod, goes on when it is.
@@ -141,12 +152,16 @@ impl PodSeen {
                 .any(|it| it.type_ == "Ready" && it.status == "True")
         });
         let phase = status.and_then(|it| it.phase.as_deref());
+        let containers = status.and_then(|it| it.container_statuses.as_ref());
+        let starts = containers.into_iter().flatten().map(|it| it.restart_count);
         Self {
             is_ready,
             ends: pod.metadata.deletion_timestamp.is_some(),
             is_over: matches!(phase, Some("Failed" | "Succeeded")),
             is_placed: pod.spec.as_ref().is_some_and(|it| it.node_name.is_some()),
             copies: copies(pod),
+            restores: restores(pod),
+            breaks: starts.max() >= Some(BREAKS),
         }
     }
 }
@@ -171,6 +186,8 @@ mod tests {
         is_over: false,
         is_placed: true,
         copies: false,
+        restores: false,
+        breaks: false,
     };
 
     fn seen(pods: &[u32], claims: &[u32], has_data: bool) -> Seen {
@@ -307,6 +324,17 @@ mod tests {
                 ..RUNS
             },
         );
+        assert_eq!(over(&all), [0; 0]);
+        // It was made for a backup that cannot be restored, and was given up.
+        let restores = PodSeen {
+            copies: true,
+            restores: true,
+            is_ready: false,
+            ..RUNS
+        };
+        all.pods.insert(2, restores);
+        assert_eq!(over(&all), [2]);
+        all.fills.insert(2, Fills::Backup);
         assert_eq!(over(&all), [0; 0]);
         // Its volume is gone: one that has a node is protected from that.
         all.claims.remove(&1);

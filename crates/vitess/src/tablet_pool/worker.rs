@@ -172,6 +172,16 @@ async fn reconcile(
         told.seen.has_data = true;
         told.plan = plan(replicas, &told.seen);
     }
+    if let Some(index) = restores_from_nowhere(of, &told.seen, replicas) {
+        told.plan.pods.remove(&index);
+        told.plan.held = Some(Held {
+            reason: "NoProvisioningSource",
+            message: format!(
+                "Tablet {} is to be restored from a backup, and spec.backups is not named any more: name it again.",
+                of.name(index)
+            ),
+        });
+    }
     // Vitess is asked only for this, and all else is done also where it does not answer.
     let unasked = match told.plan.fill {
         None => None,
@@ -198,6 +208,17 @@ async fn reconcile(
     unasked.map_or(Ok(()), Err)
 }
 
+/// A tablet without rows that are to come from a backup, where nobody says any more where backups are.
+fn restores_from_nowhere(of: &Source<'_>, seen: &Seen, replicas: u32) -> Option<u32> {
+    if of.wanted.store().is_some() {
+        return None;
+    }
+    let mut fills = seen.fills.range(..replicas);
+    fills
+        .find(|(_, fills)| **fills == Fills::Restore)
+        .map(|(index, _)| *index)
+}
+
 /// Makes a volume that is filled, if there is somebody to copy, and nobody else of the shard copies.
 async fn begin_to_fill(
     shared: &Shared,
@@ -214,11 +235,13 @@ async fn begin_to_fill(
         return Ok(());
     }
     let vtctld = way(shared, &of.wanted.names).await?.vtctld;
-    if let Some(held) = nobody_to_copy(shared, of, index, &vtctld).await? {
+    let primary = primary(shared, of, &vtctld).await?;
+    if let Some(held) = fill::obstacle(&of.alias(index), primary.as_ref()) {
         (told.plan.fill, told.plan.held) = (None, Some(held));
         return Ok(());
     }
-    let fills = source(of, &vtctld).await;
+    let volume = primary.and_then(|it| claims.get(&of.wanted.names.tablet(it.uid)));
+    let fills = source(of, &vtctld, volume).await;
     let claim = build::claim(of, index, Some(fills));
     let made = shared.writers.tablet_pool.apply(&claim, None).await;
     made.map_err(|error| trouble(&error))?;
@@ -253,27 +276,21 @@ fn has_data(shard: &KeyspaceShard) -> bool {
         .is_some_and(|it| it.initialized == Some(true))
 }
 
-/// Why there is nobody whom a new tablet could copy, by the shard's record.
-async fn nobody_to_copy(
+/// The primary, by the shard's record.
+async fn primary(
     shared: &Shared,
     of: &Source<'_>,
-    index: u32,
     vtctld: &Client,
-) -> Result<Option<Held>, Finding> {
+) -> Result<Option<TabletAlias>, Finding> {
     let (names, spec) = (&of.wanted.names, &of.pool.spec);
-    let record = vtctld
-        .shard(&spec.keyspace, &spec.key_range.to_string())
-        .await
-        .map_err(|error| refused(shared, names, &error))?;
-    let tablet = TabletAlias {
-        cell: spec.cell.clone(),
-        uid: uid(&of.key(), index),
-    };
-    Ok(fill::obstacle(&tablet, record.primary.as_ref()))
+    let shard = spec.key_range.to_string();
+    let record = vtctld.shard(&spec.keyspace, &shard).await;
+    let record = record.map_err(|error| refused(shared, names, &error))?;
+    Ok(record.primary)
 }
 
-/// From what a new tablet gets its rows: a backup that it can catch up from, else the primary.
-async fn source(of: &Source<'_>, vtctld: &Client) -> Fills {
+/// From what a new tablet gets its rows: a backup that it can catch up from, else the primary, which has this volume.
+async fn source(of: &Source<'_>, vtctld: &Client, volume: Option<&PersistentVolumeClaim>) -> Fills {
     if of.wanted.spec.backups.is_none() {
         return Fills::Clone;
     }
@@ -287,6 +304,9 @@ async fn source(of: &Source<'_>, vtctld: &Client) -> Fills {
         shard_made: made.map_or(i64::MAX, time::unix),
         last: status
             .and_then(|it| it.last_backup_time.as_ref())
+            .map(time::unix),
+        primary_made: volume
+            .and_then(|it| it.metadata.creation_timestamp.as_ref())
             .map(time::unix),
         listed: Some(
             listed
@@ -368,7 +388,7 @@ async fn carry_out(
     }
     for index in &todo.pods {
         let claim = objects.claims.get(index);
-        let fills = claim.and_then(|it| Fills::read(it));
+        let fills = claim.and_then(|it| of.fills(it));
         writer.apply(&build::pod(of, *index, fills), None).await?;
     }
     for (index, live) in &objects.pods {

@@ -21,6 +21,14 @@ fn backed_up() -> Value {
     vitess
 }
 
+/// Where backups are.
+fn volume() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "backups"},
+        "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}},
+    })
+}
+
 fn jobs(stage: &Stage) -> Vec<Value> {
     stage.list("apis/batch/v1", "jobs")
 }
@@ -58,6 +66,7 @@ fn killed_at_every_write_one_backup_is_made_and_a_new_tablet_begins_with_it() {
     };
     let _world = World::start(&stage);
     stage.limit_to_one_write();
+    stage.create("api/v1", "persistentvolumeclaims", &volume());
     stage.create(GROUP, "vitesses", &backed_up());
     let is_backed_up =
         |stage: &Stage| holds(&status(stage, CLUSTER.0, CLUSTER.1), "BackupsHealthy");
@@ -106,6 +115,9 @@ fn a_backup_that_fails_is_told_and_nothing_else_stops() {
     world.fails.store(true, Ordering::Relaxed);
     let with = json!({"spec": {"backups": backed_up()["spec"]["backups"]}});
     stage.patch(GROUP, CLUSTER.0, CLUSTER.1, &with);
+    let said = expect(&stage, SHARD, "BackupsHealthy", "BackupsUnreadable");
+    assert!(said.contains("PersistentVolumeClaim backups"), "{said}");
+    stage.create("api/v1", "persistentvolumeclaims", &volume());
     let said = expect(&stage, SHARD, "BackupsHealthy", "BackupFailed");
     assert!(said.contains("Job example-backup-"), "{said}");
     expect(&stage, CLUSTER, "BackupsHealthy", "ShardNotBackedUp");

@@ -29,9 +29,13 @@ impl Round<'_> {
                 build::first_ranges(keyspace)
             };
             for range in ranges {
-                let wanted = build::shard(self.wanted, keyspace, &range, self.owner);
+                let mut wanted = build::shard(self.wanted, keyspace, &range, self.owner);
                 let name = wanted.metadata.name.clone().unwrap_or_default();
                 let live = shared.shards.get(namespace, &name);
+                if let Some(live) = &live {
+                    // With what it began does not change while its tablets are made.
+                    wanted.spec.restore_from.clone_from(&live.spec.restore_from);
+                }
                 writer.apply(&wanted, live.as_deref()).await?;
             }
             if !has_begun {

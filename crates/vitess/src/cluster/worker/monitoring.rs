@@ -23,6 +23,8 @@ impl Round<'_> {
     }
 
     async fn put(&self, parts: &Parts<'_>) -> Result<(), ApplyError> {
+        // The first to come: what is swept is known by it.
+        self.keep(parts.deployment()).await?;
         self.keep(parts.account()).await?;
         self.keep(parts.role()).await?;
         self.keep(parts.binding()).await?;
@@ -36,7 +38,6 @@ impl Round<'_> {
         {
             self.shared.writers.cluster.apply(&claim, None).await?;
         }
-        self.keep(parts.deployment()).await?;
         self.keep(parts.service()).await?;
         self.keep(parts.source()).await
     }

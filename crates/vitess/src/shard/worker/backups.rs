@@ -6,11 +6,13 @@ use std::time::Duration;
 use foreshard_api::condition::{Finding, kind};
 use foreshard_api::time;
 use foreshard_api::v1alpha1::KeyspaceShard;
-use foreshard_controller::call::unix_now;
-use foreshard_controller::error::chain;
+use foreshard_controller::call::{in_time, unix_now};
+use foreshard_controller::error::{chain, refusal};
 use foreshard_vtctld::Client;
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt as _;
+use kube::api::Api;
 use kube::runtime::events::EventType;
 use tokio::time::Instant;
 
@@ -58,30 +60,37 @@ pub(super) async fn pass(
         last: status
             .and_then(|it| it.last_backup_time.as_ref())
             .map(time::unix),
+        primary_made: primary_made(shared, wanted, told),
         listed: None,
         jobs: jobs(shared, &of)
             .iter()
             .map(|it| JobSeen::read(it))
             .collect(),
     };
-    seen.listed = Some(memory.list(vtctld, shard, seen.finished()).await);
+    seen.listed = Some(memory.list((shared, &of), vtctld, seen.finished()).await);
     told.last_backup = seen.finished();
-    told.backups = Some(seen.finding());
+    let schedule = backups.schedule.as_deref().map(schedule::parse).transpose();
+    told.backups = Some(match &schedule {
+        Ok(schedule) => seen.finding(schedule.as_ref()),
+        Err(wrong) => {
+            let said = format!("spec.backups.schedule {wrong}. No backup but the first is made.");
+            Finding::no(kind::BACKUPS_HEALTHY, "InvalidSchedule", said)
+        }
+    });
     let has_rows = status.is_some_and(|it| it.initialized == Some(true));
     let has_primary = told.record.as_ref().is_some_and(|it| it.primary.is_some());
-    if !(has_rows && has_primary) {
+    // Where they cannot be listed none can be made.
+    let is_reached = matches!(seen.listed, Some(Ok(_)));
+    if !(has_rows && has_primary && is_reached) {
         return Ok(());
     }
-    // It was read as it was checked.
-    let crontab = backups.schedule.as_deref().map(schedule::parse);
-    let Some(due) = seen.due(crontab.and_then(Result::ok).as_ref()) else {
+    let Some(due) = seen.due(schedule.ok().flatten().as_ref()) else {
         return Ok(());
     };
     let begins = seen.begins();
     let job = of.job(due, begins);
     let written = shared.writers.shard.apply(&job, None).await;
     written.map_err(|error| trouble(&error))?;
-    memory.known = None;
     let from = match begins {
         Begins::Backup => "the newest backup",
         Begins::Clone => "a copy of the primary",
@@ -98,19 +107,50 @@ fn jobs(shared: &Shared, of: &Source<'_>) -> Vec<Arc<Job>> {
     let all = shared.jobs.in_namespace(&of.wanted.names.namespace);
     let is_of = |job: &Job| {
         let mut labels = labels.iter();
-        labels.all(|(key, value)| job.labels().get(key) == Some(value))
+        let owners = job.owner_references();
+        // Not those of an earlier shard of the same name.
+        owners
+            .iter()
+            .any(|it| Some(&it.uid) == of.shard.uid().as_ref())
+            && labels.all(|(key, value)| job.labels().get(key) == Some(value))
     };
     all.into_iter().filter(|it| is_of(it)).collect()
+}
+
+/// What is wrong with the volume that backups are on: without it vtctld's next pod does not start either.
+async fn volume(of: &Source<'_>, shared: &Shared) -> Option<String> {
+    let name = &of.backups.location.volume.as_ref()?.claim_name;
+    let namespace = &of.wanted.names.namespace;
+    let api: Api<PersistentVolumeClaim> = Api::namespaced(shared.client.clone(), namespace);
+    match in_time(api.get_opt(name)).await {
+        Ok(Some(_)) => None,
+        Ok(None) => Some(format!(
+            "PersistentVolumeClaim {name}, which spec.backups.location names, is not there: make it."
+        )),
+        Err(error) => Some(format!(
+            "PersistentVolumeClaim {name}: {}",
+            refusal(&error).1
+        )),
+    }
+}
+
+/// When the primary's volume was made.
+fn primary_made(shared: &Shared, wanted: &Wanted, told: &Told) -> Option<i64> {
+    let primary = told.record.as_ref()?.primary.as_ref()?;
+    let name = wanted.names.tablet(primary.uid);
+    let claim = shared.claims.get(&wanted.names.namespace, &name)?;
+    claim.metadata.creation_timestamp.as_ref().map(time::unix)
 }
 
 impl Listed {
     /// When the shard's backups were taken, as vtctld says; asked again now and then, and once one is finished.
     async fn list(
         &mut self,
+        (shared, of): (&Shared, &Source<'_>),
         vtctld: &Client,
-        shard: &KeyspaceShard,
         finished: Option<i64>,
     ) -> Result<Vec<i64>, String> {
+        let shard = of.shard;
         if let Some((since, known)) = &self.known {
             let every = if known.is_ok() {
                 LIST_EVERY
@@ -122,11 +162,20 @@ impl Listed {
             }
         }
         let (keyspace, range) = (&shard.spec.keyspace, shard.spec.key_range.to_string());
-        let listed = vtctld.backups(keyspace, &range).await;
-        let listed = listed
-            .map(|it| schedule::taken(&it))
-            .map_err(|error| chain(&error));
+        let listed = match volume(of, shared).await {
+            Some(missing) => Err(missing),
+            None => {
+                let listed = vtctld.backups(keyspace, &range).await;
+                let taken = listed.map(|it| schedule::taken(&it));
+                taken.map_err(|error| chain(&error))
+            }
+        };
         self.finished = finished;
+        // Words of stores differ each time: what is told changes when it is another thing.
+        let listed = match (listed, self.known.take()) {
+            (Err(_), Some((_, Err(told)))) => Err(told),
+            (listed, _) => listed,
+        };
         self.known = Some((Instant::now(), listed.clone()));
         listed
     }

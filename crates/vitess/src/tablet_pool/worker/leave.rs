@@ -21,7 +21,7 @@ use crate::cluster::identity::uid;
 use crate::cluster::reach::{refused, way};
 use crate::shared::Shared;
 use crate::tablet_pool::build::{self, Source};
-use crate::tablet_pool::fill::{self, Fills};
+use crate::tablet_pool::fill;
 use crate::tablet_pool::leave::{ClaimSeen, ShardSeen, Step, TabletSeen, step};
 use crate::tablet_pool::plan::{Held, PodSeen, ends};
 use crate::tablet_pool::{INDEXES, wanted};
@@ -305,10 +305,7 @@ impl Look<'_> {
     }
 
     fn alias(&self, index: u32) -> TabletAlias {
-        TabletAlias {
-            cell: self.of.pool.spec.cell.clone(),
-            uid: uid(&self.of.key(), index),
-        }
+        self.of.alias(index)
     }
 
     async fn take(&self, step: &Step, retention: Retention) -> Result<(), Finding> {
@@ -345,7 +342,7 @@ impl Look<'_> {
             }
             Step::MakePod(index) => {
                 let claim = self.claims.get(&self.of.name(*index));
-                let pod = build::pod(self.of, *index, claim.and_then(Fills::read));
+                let pod = build::pod(self.of, *index, claim.and_then(|it| self.of.fills(it)));
                 let made = writer.apply(&pod, None).await;
                 made.map(drop).map_err(|error| trouble(&error))
             }

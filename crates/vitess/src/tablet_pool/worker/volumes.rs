@@ -59,7 +59,12 @@ pub(super) async fn keep(
         };
         let pod = objects.pods.get(index).map(|it| PodSeen::read(it));
         let has_copied = pod.is_some_and(|it| it.has_copied());
-        let fills = Fills::read(live).filter(|_| !has_copied);
+        let gave_up = pod.is_some_and(|it| it.breaks && it.restores);
+        let fills = match Fills::read(live).filter(|_| !has_copied) {
+            // A backup that cannot be restored is no reason to be without the tablet.
+            Some(Fills::Backup) if gave_up => Some(Fills::Clone),
+            fills => fills,
+        };
         let kept = build::kept_claim(of, *index, live, asked, fills);
         let written = writer.apply(&kept, Some(&**live)).await;
         if written.is_ok() && fill::is_marked(live) && has_copied {
