@@ -147,7 +147,10 @@ async fn reconcile(
         .await
         .map_err(|error| trouble(&error))?;
     match Wanted::parse(&cluster) {
-        Ok(wanted) => backups::pass(shared, &wanted, shard, (&way.vtctld, listed), told).await,
+        Ok(wanted) => {
+            let pass = backups::pass(shared, &wanted, shard, (&way.vtctld, listed), told);
+            Box::pin(pass).await
+        }
         Err(invalid) => {
             told.backups = Some(backups::unbuilt(&invalid.to_string()));
             Ok(())
