@@ -8,6 +8,7 @@
 //! Needs root, the parts of beds `node` and `prometheus`, and the image: `sudo -E cargo xtask e2e vitess` has all.
 #![allow(
     clippy::unwrap_used,
+    clippy::unwrap_in_result,
     clippy::panic,
     reason = "helpers of tests, which clippy does not see as such"
 )]

@@ -5,6 +5,7 @@
 //! Needs root for that, and the part of beds `control-plane`: `sudo -E cargo xtask e2e fleet`.
 #![allow(
     clippy::unwrap_used,
+    clippy::unwrap_in_result,
     clippy::panic,
     reason = "helpers of tests, which clippy does not see as such"
 )]
