@@ -20,6 +20,7 @@ pub mod monitoring;
 pub mod names;
 mod operator;
 pub mod pki;
+mod pods;
 mod replicas;
 pub mod shard;
 mod shared;

@@ -12,8 +12,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::apply::trouble;
 use crate::cluster::names::Labels;
+use crate::cluster::program::Program;
 use crate::cluster::wanted::Wanted;
 use crate::gate_pool::build;
+use crate::pods;
 use crate::shared::Shared;
 use crate::worker::{Pass, Passed};
 use crate::workload;
@@ -29,6 +31,8 @@ pub(crate) struct Worker {
 struct Told {
     deployment: Option<Arc<Deployment>>,
     selector: Labels,
+    /// What a pod says that does not come up.
+    trouble: Option<String>,
     waits: Option<Finding>,
 }
 
@@ -96,6 +100,9 @@ async fn reconcile(
     told.selector.clone_from(&program.selector);
     let live = shared.deployments.get(namespace, &program.name);
     told.deployment.clone_from(&live);
+    if told.ready() < replicas {
+        told.trouble = obstacle(shared, wanted, &program).await;
+    }
     let writer = &shared.writers.gate_pool;
     let deployment = program.deployment(wanted, &owner);
     let written = writer.apply(&deployment, live.as_deref()).await;
@@ -106,6 +113,33 @@ async fn reconcile(
     written.await.map_err(|error| trouble(&error))
 }
 
+impl Told {
+    /// Gateways that there are, and those of them that serve.
+    fn counts(&self) -> (i32, i32) {
+        let counts = self.deployment.as_ref().and_then(|it| it.status.as_ref());
+        counts.map_or((0, 0), |it| {
+            (it.replicas.unwrap_or(0), it.ready_replicas.unwrap_or(0))
+        })
+    }
+
+    fn ready(&self) -> i32 {
+        self.counts().1
+    }
+}
+
+/// Why gateways do not come up, when they do not by themselves. A pod that waits for a Secret does not say so.
+async fn obstacle(shared: &Shared, wanted: &Wanted, program: &Program<'_>) -> Option<String> {
+    let namespace = &wanted.names.namespace;
+    for (_, secret, _) in &program.secrets {
+        if matches!(shared.secret(namespace, secret).await, Ok(None)) {
+            return Some(format!(
+                "Secret {secret}, which their pods wait for, is not there: make it, or correct spec.access."
+            ));
+        }
+    }
+    pods::first_trouble(shared, namespace, &program.selector)
+}
+
 fn status(
     pool: &VTGatePool,
     told: &Told,
@@ -114,10 +148,7 @@ fn status(
 ) -> VTGatePoolStatus {
     let old = pool.status.clone().unwrap_or_default();
     let generation = pool.metadata.generation.unwrap_or(0);
-    let counts = told.deployment.as_ref().and_then(|it| it.status.as_ref());
-    let (all, ready) = counts.map_or((0, 0), |it| {
-        (it.replicas.unwrap_or(0), it.ready_replicas.unwrap_or(0))
-    });
+    let (all, ready) = told.counts();
     let wanted = pool.spec.replicas.unwrap_or(0);
     let is_ready = if wanted > 0 && ready >= wanted {
         Finding::yes(kind::READY, "AllServe", "All gateways serve.")
@@ -125,7 +156,11 @@ fn status(
         let said = "It is scaled to none: nobody of this cell is served.";
         Finding::no(kind::READY, "ScaledToNone", said)
     } else {
-        let said = format!("{ready} of {wanted} gateways serve.");
+        let why = told.trouble.as_deref().map(|it| format!(" {it}"));
+        let said = format!(
+            "{ready} of {wanted} gateways serve.{}",
+            why.unwrap_or_default()
+        );
         Finding::no(kind::READY, "GatewaysNotReady", said)
     };
     let usual = || {

@@ -21,6 +21,7 @@ use crate::backup::schedule::{self, Begins};
 use crate::cluster::identity::uid;
 use crate::cluster::reach::{refused, way};
 use crate::cluster::wanted::Wanted;
+use crate::pods;
 use crate::shared::Shared;
 use crate::tablet_pool::build::{self, Source, TEMPLATE};
 use crate::tablet_pool::fill::{self, Fills};
@@ -452,32 +453,8 @@ impl Objects {
     fn trouble(&self) -> Option<String> {
         let mut not_ready = self.pods.values().filter(|it| !PodSeen::read(it).is_ready);
         not_ready.find_map(|pod| {
-            let said = waits(pod)?;
+            let said = pods::trouble(pod)?;
             Some(format!("Pod {}: {said}.", pod.name_any()))
         })
     }
-}
-
-/// Why a pod does not come up, when it does not by itself.
-fn waits(pod: &Pod) -> Option<String> {
-    let status = pod.status.as_ref()?;
-    let conditions = status.conditions.iter().flatten();
-    let unschedulable = conditions
-        .filter(|it| it.type_ == "PodScheduled" && it.status == "False")
-        .find_map(|it| it.message.clone());
-    if unschedulable.is_some() {
-        return unschedulable;
-    }
-    let init = status.init_container_statuses.iter().flatten();
-    let mut containers = init.chain(status.container_statuses.iter().flatten());
-    containers.find_map(|it| {
-        let waiting = it.state.as_ref()?.waiting.as_ref()?;
-        let reason = waiting.reason.as_deref()?;
-        // These pass by themselves.
-        if matches!(reason, "ContainerCreating" | "PodInitializing") {
-            return None;
-        }
-        let message = waiting.message.as_deref().unwrap_or("no message");
-        Some(format!("container {} waits: {reason}: {message}", it.name))
-    })
 }

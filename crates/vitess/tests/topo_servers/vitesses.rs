@@ -190,6 +190,47 @@ fn replicas_belong_to_the_spec_where_it_names_them_and_else_to_whoever_scales() 
 }
 
 #[test]
+fn a_secret_that_gateways_wait_for_is_named() {
+    let Some(stage) = Stage::new("vitess-secret") else {
+        return;
+    };
+    let _world = World::start(&stage);
+    let mut object = vitess("SemiSync");
+    object["spec"]["access"] = json!({"users": {"name": "people", "key": "users.json"}});
+    // Pods become ready with the stand-in for a node, whatever they wait for: here some never come.
+    object["spec"]["cells"][0]["vtgate"] = json!({"replicas": 5});
+    let quota = json!({
+        "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"},
+        "spec": {"hard": {"pods": "9"}}
+    });
+    stage.create("api/v1", "resourcequotas", &quota);
+    eventually("the quota is in force", || {
+        let quota = stage.try_get("api/v1", "resourcequotas", "few").unwrap();
+        let known = quota["status"]["hard"].is_object();
+        known.then_some(()).ok_or(quota)
+    });
+    stage.create(GROUP, "vitesses", &object);
+    let pool = ("vtgatepools", "example-zone1");
+    let said = eventually("the Secret is named", || {
+        let seen = status(&stage, pool.0, pool.1);
+        let ready = condition(&seen, "Ready").cloned().unwrap_or_default();
+        let said = ready["message"].as_str().unwrap_or_default().to_owned();
+        said.contains("Secret people").then_some(said).ok_or(seen)
+    });
+    assert!(said.contains("spec.access"), "{said}");
+    let users = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "people"}, "stringData": {"users.json": "{}"},
+    });
+    stage.create("api/v1", "secrets", &users);
+    eventually("it is not named any more", || {
+        let seen = status(&stage, pool.0, pool.1);
+        let ready = condition(&seen, "Ready").cloned().unwrap_or_default();
+        let said = ready["message"].to_string();
+        (!said.contains("Secret people")).then_some(()).ok_or(seen)
+    });
+}
+
+#[test]
 fn what_the_spec_drops_stays_and_is_listed() {
     let Some((stage, _world)) = begun("vitess-dropped") else {
         return;

@@ -126,3 +126,46 @@ pub(crate) fn no_such_image(node: &Node) {
     });
     expect_ready(node, "it serves");
 }
+
+const STUCK: &str = r#"
+apiVersion: foreshard.dev/v1alpha1
+kind: Vitess
+metadata: {name: stuck}
+spec:
+  cells:
+  - name: zone1
+  topology: {etcd: {members: 1, resources: &few {requests: {cpu: 10m, memory: 64Mi}}}}
+  vtctld: {replicas: 1, resources: *few}
+  vtorc: {replicas: 1, resources: *few}
+  keyspaces:
+  - name: commerce
+    durability: None
+    tabletPools:
+    - cell: zone1
+      type: Replica
+      initialReplicas: 1
+      vttablet: *few
+      mysqld: *few
+      storage: {size: 1Gi, storageClassName: none-such}
+"#;
+
+/// A class of volumes that does not exist is named, and the cluster can be deleted: it never served.
+pub(crate) fn no_storage_class(node: &Node) {
+    let stuck: Value = serde_saphyr::from_str(STUCK).unwrap();
+    let vitesses = format!("{GROUP}/vitesses");
+    node.plane().api().post(&vitesses, &stuck).unwrap();
+    let path = format!("{vitesses}/stuck");
+    eventually("the volume is named", LIMIT, || {
+        let status = get(node, &path)["status"].clone();
+        let said = status["conditions"].to_string();
+        let is_named = said.contains("unbound") || said.contains("storageclass");
+        is_named.then_some(()).ok_or(status)
+    });
+    node.plane().api().delete(&path).unwrap();
+    eventually("it is gone", LIMIT, || {
+        let pods = get(node, &format!("{CORE}/pods"))["items"].to_string();
+        (!pods.contains("stuck-"))
+            .then_some(())
+            .ok_or("its pods are there")
+    });
+}

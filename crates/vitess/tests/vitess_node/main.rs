@@ -161,6 +161,7 @@ fn an_object_becomes_a_cluster_that_answers_and_outlives_its_primary() {
         let rows = faults::parts_of_a_primary_die(&node, rows.parse().unwrap()).to_string();
         faults::hands_meddle(&node);
         faults::no_such_image(&node);
+        faults::no_storage_class(&node);
         backups::another_backup(&node);
         backups::another_cluster(&node, &rows);
     }
