@@ -66,17 +66,22 @@ fn expect_settled(stage: &Stage, pool: &str, replicas: u32) {
     });
 }
 
-/// What was changed in Vitess since the cluster came up.
+/// What was changed in Vitess since the cluster came up. A pod that the stand-in saw end was out of service; it looks now and
+/// then, so that it may find the record gone first.
 fn changes(world: &World) -> Vec<String> {
     let all = world.vitess.changes();
-    all.into_iter().skip(2).collect()
+    let (ended, asked): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .skip(2)
+        .partition(|it| it.starts_with("Ended "));
+    assert!(ended.iter().all(|it| it.ends_with(" Drained")), "{ended:?}");
+    asked
 }
 
-/// What is asked of Vitess, and seen of pods, as one leaves in peace.
-fn leaves(alias: &TabletAlias) -> [String; 3] {
+/// What is asked of Vitess as one leaves in peace.
+fn leaves(alias: &TabletAlias) -> [String; 2] {
     [
         format!("ChangeTabletType {alias} Drained"),
-        format!("Ended {alias} Drained"),
         format!("DeleteTablets {alias}"),
     ]
 }
@@ -154,8 +159,8 @@ fn killed_at_every_write_they_leave_all_the_same_and_nothing_else_does() {
         .cloned()
         .collect();
     let mut expected: Vec<_> = [&fourth, &third, &rdonly].map(leaves).to_vec();
-    for three in rest.chunks(3) {
-        let at = expected.iter().position(|it| it == three);
+    for two in rest.chunks(2) {
+        let at = expected.iter().position(|it| it == two);
         expected.remove(at.unwrap_or_else(|| panic!("{changes:?}")));
     }
     assert!(expected.is_empty(), "{changes:?}");
