@@ -127,8 +127,7 @@ pub fn key(pool: &TabletPool) -> PoolKey<'_> {
 }
 
 /// The volume of a tablet. It has no owner unless `whenDeleted` says so: data outlives the object, and is taken over by
-/// name. `fills`: from what it
-/// gets the rows that its shard has.
+/// name. `fills`: from what it gets the rows that its shard has.
 #[must_use]
 pub fn claim(of: &Source<'_>, index: u32, fills: Option<Fills>) -> PersistentVolumeClaim {
     let storage = &of.pool.spec.template.storage;

@@ -34,6 +34,8 @@ pub(super) struct Listed {
     known: Option<(Instant, Result<Vec<i64>, String>)>,
     /// The last one that was finished as they were listed.
     finished: Option<i64>,
+    /// Why vtctld did not list them, in its first words. Those of stores differ each time, and would be written each time.
+    words: Option<String>,
 }
 
 /// Makes the Job that is due, and tells of those that were.
@@ -163,19 +165,18 @@ impl Listed {
         }
         let (keyspace, range) = (&shard.spec.keyspace, shard.spec.key_range.to_string());
         let listed = match volume(of, shared).await {
-            Some(missing) => Err(missing),
-            None => {
-                let listed = vtctld.backups(keyspace, &range).await;
-                let taken = listed.map(|it| schedule::taken(&it));
-                taken.map_err(|error| chain(&error))
-            }
+            Some(missing) => Err((None, missing)),
+            None => vtctld.backups(keyspace, &range).await.map_err(|error| {
+                let first = self.words.take().unwrap_or_else(|| chain(&error));
+                (Some(first.clone()), first)
+            }),
         };
         self.finished = finished;
-        // Words of stores differ each time: what is told changes when it is another thing.
-        let listed = match (listed, self.known.take()) {
-            (Err(_), Some((_, Err(told)))) => Err(told),
-            (listed, _) => listed,
+        let (words, listed) = match listed {
+            Ok(listed) => (None, Ok(schedule::taken(&listed))),
+            Err((words, why)) => (words, Err(why)),
         };
+        self.words = words;
         self.known = Some((Instant::now(), listed.clone()));
         listed
     }
