@@ -63,6 +63,7 @@ pub(crate) const APPLY_SCHEMA: Call = Call::changes("ApplySchema", TABLETS_DEADL
 pub(crate) const APPLY_VSCHEMA: Call = Call::changes("ApplyVSchema", RECORD_DEADLINE);
 pub(crate) const CHANGE_TABLET_TYPE: Call = Call::changes("ChangeTabletType", RECORD_DEADLINE);
 pub(crate) const CREATE_KEYSPACE: Call = Call::changes("CreateKeyspace", RECORD_DEADLINE);
+pub(crate) const DELETE_KEYSPACE: Call = Call::changes("DeleteKeyspace", RECORD_DEADLINE);
 pub(crate) const DELETE_TABLETS: Call = Call::changes("DeleteTablets", RECORD_DEADLINE);
 /// A query that reads nothing; whoever waits for it waits for a server that is away.
 const QUERY_DEADLINE: Duration = Duration::from_secs(5);
@@ -86,6 +87,8 @@ pub(crate) const PLANNED_REPARENT_SHARD: Call =
     Call::changes("PlannedReparentShard", TABLETS_DEADLINE);
 pub(crate) const REBUILD_KEYSPACE_GRAPH: Call =
     Call::changes("RebuildKeyspaceGraph", RECORD_DEADLINE);
+pub(crate) const REBUILD_VSCHEMA_GRAPH: Call =
+    Call::changes("RebuildVSchemaGraph", RECORD_DEADLINE);
 pub(crate) const RESHARD_CREATE: Call = Call::changes("ReshardCreate", TABLETS_DEADLINE);
 pub(crate) const SET_KEYSPACE_DURABILITY_POLICY: Call =
     Call::changes("SetKeyspaceDurabilityPolicy", RECORD_DEADLINE);

@@ -143,8 +143,36 @@ fn said(status: &Status) -> String {
     }
 }
 
-/// tonic says `Cancelled` of its own timer, servers `DeadlineExceeded` of theirs.
+/// tonic says `Cancelled` of its own timer, servers `DeadlineExceeded` of theirs. What says more is an answer: vtctld has that
+/// code also for somebody else who did not answer it, such as a store of backups.
 fn is_deadline(status: &Status) -> bool {
-    status.code() == Code::DeadlineExceeded
-        || (status.code() == Code::Cancelled && status.message() == "Timeout expired")
+    match status.code() {
+        Code::DeadlineExceeded => matches!(status.message(), "" | "context deadline exceeded"),
+        Code::Cancelled => status.message() == "Timeout expired",
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_that_is_not_ours_keeps_its_words() {
+        let table = [
+            (Code::Cancelled, "Timeout expired", true),
+            (Code::Cancelled, "context canceled", false),
+            (Code::DeadlineExceeded, "context deadline exceeded", true),
+            (
+                Code::DeadlineExceeded,
+                "operation error S3: HeadBucket, get identity: get credentials: context deadline exceeded",
+                false,
+            ),
+            (Code::Unknown, "context deadline exceeded", false),
+        ];
+        for (code, said, expected) in table {
+            let status = Status::new(code, said);
+            assert_eq!(is_deadline(&status), expected, "{status}");
+        }
+    }
 }

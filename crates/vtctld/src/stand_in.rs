@@ -34,6 +34,8 @@ pub struct StandIn(Arc<Mutex<Topology>>);
 struct Topology {
     cells: BTreeSet<String>,
     keyspaces: BTreeMap<String, topodata::Keyspace>,
+    /// Of keyspaces, the cells that know them.
+    known_in: BTreeMap<String, BTreeSet<String>>,
     shards: BTreeMap<(String, String), Shard>,
     tablets: BTreeMap<TabletAlias, Tablet>,
     workflows: Vec<data::Workflow>,
@@ -86,6 +88,8 @@ impl StandIn {
         let key = (keyspace.to_owned(), shard.to_owned());
         let tablet = Tablet::new(key.clone(), tablet_type);
         topology.tablets.insert(alias.clone(), tablet);
+        let known_in = topology.known_in.entry(keyspace.to_owned()).or_default();
+        known_in.insert(alias.cell.clone());
         let all = topology.tablets.iter();
         let mut there: Vec<_> = all.filter(|(_, it)| it.shard == key).collect();
         there.sort_by_key(|(_, it)| it.tablet_type != TabletType::Replica);
@@ -210,9 +214,66 @@ impl Vtctld for StandIn {
         &self,
         request: Request<data::RebuildKeyspaceGraphRequest>,
     ) -> Result<Response<data::RebuildKeyspaceGraphResponse>, Status> {
-        let change = format!("RebuildKeyspaceGraph {}", request.into_inner().keyspace);
-        self.lock().changes.push(change);
+        let keyspace = request.into_inner().keyspace;
+        let mut topology = self.lock();
+        topology
+            .changes
+            .push(format!("RebuildKeyspaceGraph {keyspace}"));
+        let cells = topology.cells.clone();
+        topology.known_in.insert(keyspace, cells);
         Ok(Response::new(data::RebuildKeyspaceGraphResponse {}))
+    }
+
+    async fn rebuild_v_schema_graph(
+        &self,
+        _: Request<data::RebuildVSchemaGraphRequest>,
+    ) -> Result<Response<data::RebuildVSchemaGraphResponse>, Status> {
+        self.lock().changes.push("RebuildVSchemaGraph".to_owned());
+        Ok(Response::new(data::RebuildVSchemaGraphResponse {}))
+    }
+
+    async fn delete_keyspace(
+        &self,
+        request: Request<data::DeleteKeyspaceRequest>,
+    ) -> Result<Response<data::DeleteKeyspaceResponse>, Status> {
+        let keyspace = request.into_inner().keyspace;
+        let mut topology = self.lock();
+        topology.changes.push(format!("DeleteKeyspace {keyspace}"));
+        let known = topology.keyspaces.remove(&keyspace);
+        known.ok_or_else(|| missing(&keyspace))?;
+        topology.known_in.remove(&keyspace);
+        topology.shards.retain(|(of, _), _| *of != keyspace);
+        topology.tablets.retain(|_, it| it.shard.0 != keyspace);
+        Ok(Response::new(data::DeleteKeyspaceResponse {}))
+    }
+
+    async fn get_srv_keyspaces(
+        &self,
+        request: Request<data::GetSrvKeyspacesRequest>,
+    ) -> Result<Response<data::GetSrvKeyspacesResponse>, Status> {
+        let keyspace = request.into_inner().keyspace;
+        let topology = self.lock();
+        let of_keyspace = topology.shards.keys().filter(|(of, _)| *of == keyspace);
+        let shards = of_keyspace.map(|(_, name)| topodata::ShardReference {
+            name: name.clone(),
+            ..topodata::ShardReference::default()
+        });
+        let known = topodata::SrvKeyspace {
+            partitions: vec![topodata::srv_keyspace::KeyspacePartition {
+                served_type: TabletType::Primary.to_wire(),
+                shard_references: shards.collect(),
+            }],
+        };
+        let known_in = topology.known_in.get(&keyspace);
+        let cells = topology.cells.iter().map(|cell| {
+            let is_known = known_in.is_some_and(|it| it.contains(cell));
+            // vtctld names cells that do not know it as well.
+            let record = is_known.then(|| known.clone()).unwrap_or_default();
+            (cell.clone(), record)
+        });
+        Ok(Response::new(data::GetSrvKeyspacesResponse {
+            srv_keyspaces: cells.collect(),
+        }))
     }
 
     async fn get_shard(

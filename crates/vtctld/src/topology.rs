@@ -129,6 +129,40 @@ impl Client {
         Ok(())
     }
 
+    /// Has the gateways of every cell know the keyspaces that are recorded, and no others.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub async fn rebuild_vschema_graph(&self) -> Result<(), Error> {
+        self.ask(
+            call::REBUILD_VSCHEMA_GRAPH,
+            vtctldata::RebuildVSchemaGraphRequest {},
+            async |mut service, request| service.rebuild_v_schema_graph(request).await,
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets a keyspace with its VSchema, its shards and all of their tablets, whether they run or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; [`Error::is_not_found`] tells if there is none of this name.
+    pub async fn delete_keyspace(&self, keyspace: &str) -> Result<(), Error> {
+        let message = vtctldata::DeleteKeyspaceRequest {
+            keyspace: keyspace.to_owned(),
+            recursive: true,
+        };
+        self.ask(
+            call::DELETE_KEYSPACE,
+            message,
+            async |mut service, request| service.delete_keyspace(request).await,
+        )
+        .await?;
+        Ok(())
+    }
+
     /// Records a keyspace.
     ///
     /// # Errors
