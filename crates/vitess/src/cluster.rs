@@ -5,6 +5,7 @@
 
 pub mod build;
 pub(crate) mod certificates;
+pub mod endings;
 pub(crate) mod flags;
 pub mod identity;
 pub mod names;

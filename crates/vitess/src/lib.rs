@@ -6,7 +6,7 @@
 //!
 //! [`cluster`] keeps what all shards of a `Vitess` share, [`shard`] a shard's pools and [`backup`]s, [`tablet_pool`]
 //! tablets, `gate_pool` the gateways of a cell, and [`topo_server`] the etcd cluster that holds a topology. [`monitoring`]
-//! is a cluster's Prometheus.
+//! is a cluster's Prometheus, and [`vtadmin`] its VTAdmin.
 #![forbid(unsafe_code)]
 
 mod apply;
@@ -26,6 +26,7 @@ pub mod shard;
 mod shared;
 pub mod tablet_pool;
 pub mod topo_server;
+pub mod vtadmin;
 mod worker;
 mod workload;
 

@@ -232,6 +232,11 @@ pub struct VitessStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(min = 1, max = 32)), extend("x-kubernetes-list-type" = "set"))]
     pub begun_keyspaces: Vec<String>,
+    /// Keyspaces that are being forgotten: the spec no longer named them, and nothing was left of them. One that is named
+    /// again begins anew once this has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 32)), extend("x-kubernetes-list-type" = "set"))]
+    pub ending_keyspaces: Vec<String>,
     /// What is no longer wanted and cannot be taken away yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"]))]

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::cluster::flags;
 use crate::cluster::names::{
-    CELL, GRPC_PORT, KEYSPACE, MYSQL_PORT, SHARD, VTCTLD, VTGATE, VTORC, VTTABLET,
+    CELL, GRPC_PORT, KEYSPACE, MYSQL_PORT, SHARD, VTADMIN, VTCTLD, VTGATE, VTORC, VTTABLET,
 };
 use crate::cluster::program::Program;
 use crate::cluster::reach::CLIENT;
@@ -236,5 +236,10 @@ pub fn subjects(wanted: &Wanted) -> Vec<(String, Subject)> {
         };
         (names.certificate(of), subject)
     };
-    all.map(subject).into()
+    let page = wanted
+        .spec
+        .vtadmin
+        .is_some()
+        .then_some((VTADMIN, Vec::new()));
+    all.into_iter().chain(page).map(subject).collect()
 }

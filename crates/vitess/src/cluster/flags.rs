@@ -51,6 +51,11 @@ pub(crate) fn manages_tablets() -> Vec<String> {
     files("tablet-manager-grpc", TLS)
 }
 
+/// By which vtctld is asked.
+pub(crate) fn asks_vtctld() -> Vec<String> {
+    files("vtctld-grpc", TLS)
+}
+
 fn files(prefix: &str, folder: &str) -> Vec<String> {
     FILES
         .iter()

@@ -35,6 +35,7 @@ pub(crate) const VTGATE: &str = "vtgate";
 pub(crate) const VTTABLET: &str = "vttablet";
 pub(crate) const VTBACKUP: &str = "vtbackup";
 pub(crate) const PROMETHEUS: &str = "prometheus";
+pub(crate) const VTADMIN: &str = "vtadmin";
 
 /// Labels by key.
 pub(crate) type Labels = BTreeMap<String, String>;
@@ -107,6 +108,12 @@ impl ClusterNames {
     #[must_use]
     pub fn prometheus(&self) -> String {
         format!("{}-prometheus", self.name)
+    }
+
+    /// Everything of its VTAdmin.
+    #[must_use]
+    pub fn vtadmin(&self) -> String {
+        format!("{}-vtadmin", self.name)
     }
 
     /// The service that gives each tablet a name.

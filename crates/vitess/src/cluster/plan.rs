@@ -25,17 +25,14 @@ pub struct Plan {
     pub keyspaces: Vec<(String, String)>,
     /// Keyspaces whose policy is another one.
     pub policies: Vec<(String, String)>,
-    /// Keyspaces that a new cell has to know.
-    pub rebuild: Vec<String>,
 }
 
-/// Decides. `begun` are the keyspaces whose shards were made once: a topology that lacks one of them has lost its data, or
+/// Decides. `ending` are keyspaces that are being forgotten: nothing is asked of them. `begun` are the keyspaces whose shards were made once: a topology that lacks one of them has lost its data, or
 /// is another one, and bootstrapping it would put an empty cluster beside tablets that hold data.
 #[must_use]
-pub fn plan(wanted: &Wanted, recorded: &Recorded, begun: &[String]) -> Plan {
-    let gone = begun
-        .iter()
-        .find(|name| !recorded.keyspaces.contains_key(*name));
+pub fn plan(wanted: &Wanted, recorded: &Recorded, begun: &[String], ending: &[String]) -> Plan {
+    let mut lasting = begun.iter().filter(|name| !ending.contains(name));
+    let gone = lasting.find(|name| !recorded.keyspaces.contains_key(*name));
     if let Some(gone) = gone {
         return Plan {
             lost: Some(format!(
@@ -49,19 +46,14 @@ pub fn plan(wanted: &Wanted, recorded: &Recorded, begun: &[String]) -> Plan {
     let cells = spec.cells.iter().map(|it| it.name.clone());
     let cells: Vec<_> = cells.filter(|it| !recorded.cells.contains(it)).collect();
     let mut plan = Plan::default();
-    for keyspace in &spec.keyspaces {
+    let lasting = spec.keyspaces.iter();
+    for keyspace in lasting.filter(|it| !ending.contains(&it.name)) {
         let policy = keyspace.durability.vitess_name();
         let named = (keyspace.name.clone(), policy.to_owned());
         match recorded.keyspaces.get(&keyspace.name) {
             None => plan.keyspaces.push(named),
-            Some(known) => {
-                if known != policy {
-                    plan.policies.push(named);
-                }
-                if !cells.is_empty() {
-                    plan.rebuild.push(keyspace.name.clone());
-                }
-            }
+            Some(known) if known != policy => plan.policies.push(named),
+            Some(_) => {}
         }
     }
     Plan { cells, ..plan }
@@ -92,20 +84,32 @@ mod tests {
     #[test]
     fn what_is_missing_is_recorded_and_what_is_there_is_left() {
         let wanted = wanted();
-        let first = plan(&wanted, &Recorded::default(), &[]);
+        let first = plan(&wanted, &Recorded::default(), &[], &[]);
         assert_eq!(first.cells, ["a", "b", "c"]);
         assert_eq!(first.keyspaces.len(), 2);
         assert_eq!(first.keyspaces[1].1, "cross_cell");
         let all = [("lookup", "semi_sync"), ("customer", "cross_cell")];
         let begun = ["lookup".to_owned(), "customer".to_owned()];
         let settled = recorded(&["a", "b", "c", "other"], &all);
-        assert_eq!(plan(&wanted, &settled, &begun), Plan::default());
+        assert_eq!(plan(&wanted, &settled, &begun, &[]), Plan::default());
         let weaker = recorded(&["a", "b", "c"], &[("lookup", "none"), all[1]]);
-        let said = plan(&wanted, &weaker, &begun);
+        let said = plan(&wanted, &weaker, &begun, &[]);
         let policy = ("lookup".to_owned(), "semi_sync".to_owned());
         assert_eq!(said.policies, [policy]);
-        let said = plan(&wanted, &recorded(&["a", "b"], &all), &begun);
-        assert_eq!((said.cells.len(), said.rebuild.len()), (1, 2));
+        let said = plan(&wanted, &recorded(&["a", "b"], &all), &begun, &[]);
+        assert_eq!(said.cells, ["c"]);
+    }
+
+    #[test]
+    fn of_a_keyspace_that_ends_nothing_is_missed_and_nothing_is_made() {
+        let all = [("customer", "cross_cell")];
+        let known = recorded(&["a", "b", "c"], &all);
+        let begun = ["lookup".to_owned(), "customer".to_owned()];
+        let said = plan(&wanted(), &known, &begun, &begun[..1]);
+        assert_eq!(said, Plan::default());
+        // Once it has ended it begins anew.
+        let said = plan(&wanted(), &known, &begun[1..], &[]);
+        assert_eq!(said.keyspaces.len(), 1);
     }
 
     #[test]
@@ -115,7 +119,7 @@ mod tests {
             recorded(&[], &[]),
             recorded(&["a"], &[("customer", "none")]),
         ] {
-            let held = plan(&wanted(), &known, &begun);
+            let held = plan(&wanted(), &known, &begun, &[]);
             let lost = held.lost.clone().unwrap();
             assert!(lost.contains("lookup"), "{lost}");
             assert_eq!(Plan { lost: None, ..held }, Plan::default());

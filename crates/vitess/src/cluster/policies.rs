@@ -8,12 +8,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::cluster::names::{
-    GRPC_PORT, Labels, MYSQL_PORT, PROMETHEUS, VITESS, VTBACKUP, VTCTLD, VTGATE, VTORC, VTTABLET,
-    WEB_PORT,
+    GRPC_PORT, Labels, MYSQL_PORT, PROMETHEUS, VITESS, VTADMIN, VTBACKUP, VTCTLD, VTGATE, VTORC,
+    VTTABLET, WEB_PORT,
 };
 use crate::cluster::wanted::Wanted;
 use crate::monitoring;
 use crate::names::{CLIENT_PORT, METRICS_PORT, Names, PEER_PORT};
+use crate::vtadmin;
 use crate::workload;
 
 /// Label that Kubernetes itself puts on namespaces.
@@ -47,6 +48,12 @@ pub fn policies(wanted: &Wanted, owner: &OwnerReference, operator: &str) -> Vec<
             names.prometheus(),
             names.selector(PROMETHEUS),
             vec![rule(vec![pods([]), operator()], &[monitoring::PORT])],
+        ),
+        (
+            names.vtadmin(),
+            names.selector(VTADMIN),
+            // Nobody who comes is known.
+            vec![rule(vec![pods([])], &[vtadmin::PAGE_PORT, WEB_PORT])],
         ),
         (
             format!("{}-vtbackup", names.name),

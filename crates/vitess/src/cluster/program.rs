@@ -135,7 +135,7 @@ impl Program<'_> {
         };
         workload::place(&mut pod, self.placement, self.zone, &self.selector);
         if let Some(store) = &self.store {
-            store.attach(&mut pod, self.program, Access::Writes);
+            store.attach(&mut pod, self.program, Access::RunsWithout);
         }
         pod
     }

@@ -17,7 +17,11 @@ pub(crate) struct Told {
     pub(crate) recorded: Option<(usize, usize)>,
     /// Keyspaces whose first shards were made.
     pub(crate) begun: Vec<String>,
-    /// Shards that exist.
+    /// Keyspaces that are being forgotten.
+    pub(crate) ending: Vec<String>,
+    /// Those of which this pass took away the last.
+    pub(crate) forgotten: Vec<String>,
+    /// Shards that exist, without those that go with their keyspace.
     pub(crate) shards: Vec<ShardSeen>,
     /// Pools of gateways.
     pub(crate) gates: Vec<GatesSeen>,
@@ -103,7 +107,7 @@ pub(crate) fn status(
     now: &Time,
 ) -> VitessStatus {
     let shards = shards_ready(told);
-    let gates = gates_ready(told);
+    let gates = gates_ready(old, told);
     let is_initialized = !told.shards.is_empty() && told.shards.iter().all(|it| it.initialized);
     let mut findings = vec![ready(old, told, &gates), shards, gates];
     findings.extend(told.topology.clone());
@@ -133,6 +137,7 @@ pub(crate) fn status(
         tablets_ready: Some(format!("{ready_tablets}/{all_tablets}")),
         initialized: (old.initialized == Some(true) || is_initialized).then_some(true),
         begun_keyspaces: told.begun.clone(),
+        ending_keyspaces: told.ending.clone(),
         orphaned: told.orphaned.clone(),
         conditions,
     }
@@ -168,15 +173,17 @@ fn ready(old: &VitessStatus, told: &Told, gates: &Finding) -> Finding {
             "Every serving shard has a primary that answers a query through a gateway.",
         ),
         Some(_) => Finding::no(kind::READY, "QueryNotAnswered", gates.message.clone()),
-        None if old.initialized == Some(true) => {
-            let said = "Nobody was asked for a query: see Progressing.";
-            Finding::unknown(kind::READY, "NotAsked", said)
-        }
+        None if old.initialized == Some(true) => not_asked(kind::READY),
         None => {
             let said = "The cluster is being made: see Progressing.";
             Finding::no(kind::READY, "Starting", said)
         }
     }
+}
+
+fn not_asked(kind: &'static str) -> Finding {
+    let said = "Nobody was asked for a query: see Progressing.";
+    Finding::unknown(kind, "NotAsked", said)
 }
 
 fn is_lost(topology: &Finding) -> bool {
@@ -207,7 +214,7 @@ fn shards_ready(told: &Told) -> Finding {
     }
 }
 
-fn gates_ready(told: &Told) -> Finding {
+fn gates_ready(old: &VitessStatus, told: &Told) -> Finding {
     if let Some(pool) = told.gates.iter().find(|it| !it.is_ready) {
         let said = format!("Gateways of cell {}: {}", pool.cell, pool.message);
         return Finding::no(kind::VTGATES_READY, "GatewaysNotReady", said);
@@ -224,6 +231,7 @@ fn gates_ready(told: &Told) -> Finding {
                 "Gateways run in every cell, and queries are answered through them.",
             ),
         },
+        None if old.initialized == Some(true) => not_asked(kind::VTGATES_READY),
         None => {
             let said = "Gateways come once every shard has a primary.";
             Finding::no(kind::VTGATES_READY, "Starting", said)

@@ -2,6 +2,7 @@
 
 use foreshard_api::v1alpha1::Vitess;
 use foreshard_api::v1alpha1::vitess::VitessSpec;
+use foreshard_api::v1alpha1::vitess::components::UpdateStrategy;
 use foreshard_api::v1alpha1::vitess::keyspace::Keyspace;
 use kube::ResourceExt as _;
 
@@ -80,6 +81,13 @@ impl Wanted {
         self.spec.images.vitess.clone().unwrap_or_else(usual)
     }
 
+    /// The image that holds VTAdmin and its page.
+    #[must_use]
+    pub fn vtadmin_image(&self) -> String {
+        let usual = || format!("docker.io/vitess/vtadmin:v{}", self.spec.version);
+        self.spec.images.vtadmin.clone().unwrap_or_else(usual)
+    }
+
     /// Name of a keyspace's database in MySQL.
     #[must_use]
     pub fn database(keyspace: &Keyspace) -> String {
@@ -113,7 +121,8 @@ impl Wanted {
     /// What the spec names and this version does not carry out.
     #[must_use]
     pub fn unsupported(&self) -> Vec<&'static str> {
-        let all = [("spec.vtadmin", self.spec.vtadmin.is_some())];
+        let rollouts = self.spec.update_strategy != UpdateStrategy::default();
+        let all = [("spec.updateStrategy", rollouts)];
         let named = all.into_iter().filter(|(_, is_named)| *is_named);
         named.map(|(field, _)| field).collect()
     }

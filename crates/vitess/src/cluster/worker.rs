@@ -11,23 +11,32 @@ use foreshard_controller::call::unix_now;
 use foreshard_controller::index::Key;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt as _;
+use kube::runtime::events::EventType;
 use tokio::time::Instant;
 
 use crate::apply::trouble;
 use crate::cluster::certificates::Secrets;
+use crate::cluster::endings::{KEYSPACE_LEAVES, leaves};
+use crate::cluster::names::{PROMETHEUS, VTADMIN};
 use crate::cluster::status::{self, GatesSeen, ShardSeen, Told};
 use crate::cluster::wanted::Wanted;
+use crate::shard::status::may_serve;
 use crate::shared::Shared;
 use crate::worker::{Pass, Passed};
 use crate::workload;
 
+mod beside;
+mod endings;
 mod gates;
 mod keyspaces;
 mod monitoring;
 mod topology;
+mod vtadmin;
 
 /// Secrets are not watched; they are looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(600);
+/// The same while something is not as it is wanted: a pod may wait for one that was deleted.
+const LOOK_SOON: Duration = Duration::from_secs(20);
 
 /// One cluster's worker.
 pub(crate) struct Worker {
@@ -35,9 +44,14 @@ pub(crate) struct Worker {
     shared: Arc<Shared>,
     /// Once a keyspace is latched it stays so, also while a watch is behind.
     begun: Vec<String>,
-    secrets_looked: Option<Instant>,
-    /// Of which generation its Prometheus was looked at, and when.
-    monitored: Option<(i64, Instant)>,
+    /// Of which generation Secrets were looked at, and when.
+    secrets_looked: Option<(i64, Instant)>,
+    /// Whether all was well after the last pass.
+    is_settled: bool,
+    /// The same of which cells know which keyspaces.
+    spread_looked: Option<(i64, Instant)>,
+    /// Of which generation what runs beside it was looked at, and when.
+    beside_looked: Option<(i64, Instant)>,
 }
 
 /// What one pass is about.
@@ -63,7 +77,9 @@ impl Worker {
             shared,
             begun: Vec::new(),
             secrets_looked: None,
-            monitored: None,
+            is_settled: false,
+            spread_looked: None,
+            beside_looked: None,
         }
     }
 }
@@ -105,14 +121,24 @@ impl Pass for Worker {
         }
         // After it is known: who is killed in between says nothing twice.
         self.tell_changes(&object, &old, &new).await;
+        for keyspace in &told.forgotten {
+            let said = format!(
+                "Keyspace {keyspace} is no longer recorded. Volumes that are kept, and backups, stay."
+            );
+            shared
+                .tell(&*object, EventType::Normal, "KeyspaceForgotten", said)
+                .await;
+        }
         if done.is_err() {
+            self.is_settled = false;
             return Passed::Failed;
         }
         // Only what is written is relied on.
         self.begun.clone_from(&new.begun_keyspaces);
         let settled = [kind::READY, kind::SHARDS_READY, kind::VTGATES_READY];
         let settled = settled.iter().all(|kind| is_true(&new.conditions, kind));
-        if settled && told.waits.is_none() {
+        self.is_settled = settled && told.waits.is_none();
+        if self.is_settled {
             Passed::AsWanted
         } else {
             Passed::Waits
@@ -138,41 +164,45 @@ impl Worker {
             owner: &owner,
             shards: &shards,
         };
-        told.begun.clone_from(&self.begun);
-        for name in &old.begun_keyspaces {
-            if !told.begun.contains(name) {
-                told.begun.push(name.clone());
-            }
-        }
-        told.shards = shards.iter().map(|it| ShardSeen::read(it)).collect();
+        told.begun = union(&self.begun, &old.begun_keyspaces);
+        told.ending.clone_from(&old.ending_keyspaces);
+        let stay = shards.iter().filter(|it| !leaves(it));
+        told.shards = stay.map(|it| ShardSeen::read(it)).collect();
         told.gates = round
             .gate_pools()
             .iter()
             .map(|it| GatesSeen::read(it))
             .collect();
         told.orphaned = orphaned(&round);
-        let has_data = told.shards.iter().any(|it| it.initialized);
+        let has_data = shards.iter().any(|it| ShardSeen::read(it).initialized);
         let step = self.steps(&round, old, told, has_data).await;
-        // Whatever the rest waits for, and nothing waits for it.
-        let monitored = self.monitor(&round).await;
-        let step = step?;
-        monitored?;
-        if let Step::Waits(reason, said) = step {
-            told.waits = Some(Finding::yes(kind::PROGRESSING, reason, said));
+        if old.initialized == Some(true) && told.unanswered.is_none() {
+            // Queries need neither etcd nor vtctld. Who cannot ask has said why already.
+            let _ = round.ask_gates(told).await;
         }
+        // Whatever the rest waits for, and nothing waits for it.
+        let beside = self.beside(&round).await;
+        let step = step?;
+        beside?;
+        let names = &wanted.names;
+        told.waits = match step {
+            Step::Waits(reason, said) => Some(Finding::yes(kind::PROGRESSING, reason, said)),
+            Step::Done => round
+                .beside(&names.prometheus(), PROMETHEUS)
+                .or_else(|| round.beside(&names.vtadmin(), VTADMIN)),
+        };
         Ok(())
     }
 
-    async fn monitor(&mut self, round: &Round<'_>) -> Result<(), Finding> {
+    /// Most of what runs beside is not watched: it is looked at now and then.
+    async fn beside(&mut self, round: &Round<'_>) -> Result<(), Finding> {
         let generation = round.wanted.generation;
-        let is_known = self
-            .monitored
-            .is_some_and(|(of, since)| of == generation && since.elapsed() < LOOK_EVERY);
-        if is_known {
+        if is_known(self.beside_looked, generation, LOOK_EVERY) {
             return Ok(());
         }
         round.monitor().await?;
-        self.monitored = Some((generation, Instant::now()));
+        round.show().await?;
+        self.beside_looked = Some((generation, Instant::now()));
         Ok(())
     }
 
@@ -186,10 +216,13 @@ impl Worker {
         if let Step::Waits(reason, said) = round.topology(told).await? {
             return Ok(Step::Waits(reason, said));
         }
-        let looked = self
-            .secrets_looked
-            .is_some_and(|it| it.elapsed() < LOOK_EVERY);
-        if !looked {
+        let every = if self.is_settled {
+            LOOK_EVERY
+        } else {
+            LOOK_SOON
+        };
+        let generation = round.wanted.generation;
+        if !is_known(self.secrets_looked, generation, every) {
             let secrets = Secrets {
                 shared: round.shared,
                 wanted: round.wanted,
@@ -201,7 +234,7 @@ impl Worker {
                 let said = format!("The TopoServer makes Secret {name}.");
                 return Ok(Step::Waits("WaitsForAuthority", said));
             }
-            self.secrets_looked = Some(Instant::now());
+            self.secrets_looked = Some((generation, Instant::now()));
         }
         round
             .apply_shared()
@@ -217,6 +250,7 @@ impl Worker {
         {
             return Ok(Step::Done);
         }
+        let ends = round.endings(told).await?;
         round
             .keyspaces(told)
             .await
@@ -229,10 +263,14 @@ impl Worker {
             let said = "Tablets start, and vtorc elects a primary for each shard.";
             return Ok(Step::Waits("WaitsForPrimaries", said.to_owned()));
         }
+        if !(self.is_settled && is_known(self.spread_looked, generation, LOOK_EVERY)) {
+            round.spread(told).await?;
+            self.spread_looked = Some((generation, Instant::now()));
+        }
         round.put_gates().await.map_err(|error| trouble(&error))?;
         round.drop_gates().await.map_err(|error| trouble(&error))?;
         round.ask_gates(told).await?;
-        Ok(Step::Done)
+        Ok(ends.map_or(Step::Done, |said| Step::Waits(KEYSPACE_LEAVES, said)))
     }
 
     /// Writes a status that differs; answers whether it is there now.
@@ -254,6 +292,16 @@ impl Worker {
     }
 }
 
+/// Whether something was looked at for this generation, and lately.
+fn is_known(looked: Option<(i64, Instant)>, generation: i64, every: Duration) -> bool {
+    looked.is_some_and(|(of, since)| of == generation && since.elapsed() < every)
+}
+
+fn union(one: &[String], other: &[String]) -> Vec<String> {
+    let more = other.iter().filter(|it| !one.contains(it));
+    one.iter().chain(more).cloned().collect()
+}
+
 /// The shards of a cluster, in the order of their names.
 fn shards(shared: &Shared, wanted: &Wanted) -> Vec<Arc<KeyspaceShard>> {
     let all = shared.shards.in_namespace(&wanted.names.namespace);
@@ -265,19 +313,16 @@ fn shards(shared: &Shared, wanted: &Wanted) -> Vec<Arc<KeyspaceShard>> {
 /// What the spec no longer names, and stays: nothing is taken away that may serve.
 fn orphaned(round: &Round<'_>) -> Vec<Orphan> {
     let spec = &round.wanted.spec;
-    let orphan = |kind: &str, name: String, what: String| Orphan {
-        kind: kind.to_owned(),
-        name,
-        reason: "StillThere".to_owned(),
-        message: format!(
-            "{what} is no longer in the spec, and is not taken away by this version. Name it again, or keep it."
-        ),
-    };
-    let shards = round.shards.iter().filter_map(|it| {
+    let shards = round.shards.iter().filter(|it| !leaves(it));
+    let shards = shards.filter_map(|it| {
         let keyspace = &it.spec.keyspace;
         let is_named = spec.keyspaces.iter().any(|named| named.name == *keyspace);
-        let what = format!("Keyspace {keyspace}");
-        (!is_named).then(|| orphan("KeyspaceShard", it.name_any(), what))
+        (!is_named).then(|| Orphan {
+            kind: "KeyspaceShard".to_owned(),
+            name: it.name_any(),
+            reason: "MayServe".to_owned(),
+            message: may_serve(&round.wanted.names.name, keyspace),
+        })
     });
     let pools = round.dropped_gates();
     let pools = pools.iter().filter(|it| it.spec.replicas != Some(0)).map(|it| Orphan {

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt as _;
 
 use crate::cluster::names::{ClusterNames, PoolKey, VTTABLET};
+use crate::tablet_pool;
 use crate::workload;
 
 /// Fewest tablets of a shard of which two have every write, with one away.
@@ -48,6 +49,26 @@ pub fn pool(
     labels.extend(names.labels());
     let mut object = TabletPool::new(&name, spec);
     object.metadata = workload::meta(&workload::owner(shard), &names.namespace, name, labels);
+    object
+}
+
+/// A pool that is no longer named, as it was, for whoever scales it.
+#[must_use]
+pub fn released(names: &ClusterNames, shard: &KeyspaceShard, live: &TabletPool) -> TabletPool {
+    let mut labels = names.pool_selector(&tablet_pool::build::key(live));
+    labels.extend(names.labels());
+    let spec = TabletPoolSpec {
+        replicas: None,
+        min_replicas: 0,
+        ..live.spec.clone()
+    };
+    let mut object = TabletPool::new(&live.name_any(), spec);
+    object.metadata = workload::meta(
+        &workload::owner(shard),
+        &names.namespace,
+        live.name_any(),
+        labels,
+    );
     object
 }
 

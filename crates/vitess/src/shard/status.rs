@@ -7,9 +7,10 @@ use foreshard_vtctld::Shard;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 
-use crate::cluster::names::ClusterNames;
+use crate::cluster::endings::{KEYSPACE_LEAVES, NOTHING_LEFT};
+use crate::cluster::names::{ClusterNames, KEYSPACE, VITESS};
 use crate::cluster::status::OTHERS_SERVE;
-use crate::shard::turndown::Turndown;
+use crate::shard::turndown::{Dropped, Turndown};
 
 /// What a status is told from.
 #[derive(Default)]
@@ -24,6 +25,8 @@ pub(crate) struct Told {
     pub(crate) pool: Option<String>,
     /// Pools that the spec no longer names.
     pub(crate) dropped: Vec<(String, Turndown)>,
+    /// How far it has come, where the spec no longer names its keyspace.
+    pub(crate) keyspace: Option<Dropped>,
     /// What is told of backups; none: there are none, or nobody could be asked.
     pub(crate) backups: Option<Finding>,
     /// Whether none are wanted.
@@ -71,30 +74,18 @@ pub(crate) fn status(
 ) -> KeyspaceShardStatus {
     let old = shard.status.clone().unwrap_or_default();
     let generation = shard.metadata.generation.unwrap_or(0);
-    let mut findings = vec![ready(&old, told), stalled(&old, told)];
+    let goes = |of| leaves(shard, told, of).filter(|_| told.waits.is_none());
+    let ready = goes(kind::READY).unwrap_or_else(|| ready(&old, told));
+    let mut findings = vec![ready, stalled(&old, shard, told)];
     if told.waits.is_none() {
-        findings.push(serving(&old, told));
+        findings.push(goes(kind::SERVING).unwrap_or_else(|| serving(&old, told)));
     }
     findings.extend(told.backups.clone());
-    let mut dropped = told.dropped.iter();
-    let leaving = dropped.find(|(_, turndown)| *turndown != Turndown::Stays);
-    let usual = || match leaving {
-        Some((pool, _)) => {
-            let said = format!(
-                "TabletPool {pool} is no longer in the spec: its tablets leave, and then it goes."
-            );
-            Finding::yes(kind::PROGRESSING, "PoolLeaves", said)
-        }
-        None => {
-            let said = "Everything is as it is wanted.";
-            Finding::no(kind::PROGRESSING, "AsWanted", said)
-        }
-    };
     findings.push(
         trouble
             .or(told.waits.as_ref())
             .cloned()
-            .unwrap_or_else(usual),
+            .unwrap_or_else(|| progressing(shard, told)),
     );
     let mut conditions = condition::merge(&old.conditions, &findings, generation, now);
     conditions.retain(|it| !(told.has_no_backups && it.type_ == kind::BACKUPS_HEALTHY));
@@ -118,10 +109,64 @@ pub(crate) fn status(
     }
 }
 
+fn progressing(shard: &KeyspaceShard, told: &Told) -> Finding {
+    if let Some(leaves) = leaves(shard, told, kind::PROGRESSING) {
+        return leaves;
+    }
+    let mut dropped = told.dropped.iter();
+    let leaving = dropped.find(|(_, turndown)| *turndown != Turndown::Stays);
+    match leaving {
+        Some((pool, _)) => {
+            let said = format!(
+                "TabletPool {pool} is no longer in the spec: its tablets leave, and then it goes."
+            );
+            Finding::yes(kind::PROGRESSING, "PoolLeaves", said)
+        }
+        None => {
+            let said = "Everything is as it is wanted.";
+            Finding::no(kind::PROGRESSING, "AsWanted", said)
+        }
+    }
+}
+
+/// What is told of a shard that goes with its keyspace, once nobody is to serve in it.
+fn leaves(shard: &KeyspaceShard, told: &Told, of: &'static str) -> Option<Finding> {
+    let keyspace = &shard.spec.keyspace;
+    let (reason, said) = match told.keyspace? {
+        Dropped::MayServe => return None,
+        Dropped::Leaves => {
+            let pool = told.pool.as_deref().unwrap_or_default();
+            let said = format!(
+                "Keyspace {keyspace} is no longer in the spec, and nobody wants its tablets: they leave, the primary last. {pool}"
+            );
+            (KEYSPACE_LEAVES, said)
+        }
+        Dropped::Gone => {
+            let said = format!("Nothing is left of it: keyspace {keyspace} is forgotten.");
+            (NOTHING_LEFT, said)
+        }
+    };
+    let said = said.trim().to_owned();
+    Some(if of == kind::PROGRESSING {
+        Finding::yes(of, reason, said)
+    } else {
+        Finding::no(of, reason, said)
+    })
+}
+
 fn lost() -> String {
     "The topology does not know this shard any more, which had a primary. Nothing is made anew: bring the topology's \
      data back."
         .to_owned()
+}
+
+/// Why a keyspace stays that the spec no longer names, and what people can do.
+pub(crate) fn may_serve(vitess: &str, keyspace: &str) -> String {
+    format!(
+        "Keyspace {keyspace} is no longer in the spec, and may serve: by turndownPolicy it is taken away once all of its \
+         TabletPools are scaled to 0. Name it again, or scale them: kubectl scale tabletpools --replicas=0 \
+         --selector={VITESS}={vitess},{KEYSPACE}={keyspace}"
+    )
 }
 
 fn ready(old: &KeyspaceShardStatus, told: &Told) -> Finding {
@@ -166,9 +211,13 @@ fn serving(old: &KeyspaceShardStatus, told: &Told) -> Finding {
     }
 }
 
-fn stalled(old: &KeyspaceShardStatus, told: &Told) -> Finding {
+fn stalled(old: &KeyspaceShardStatus, shard: &KeyspaceShard, told: &Told) -> Finding {
     if told.is_lost(old) {
         return Finding::yes(kind::STALLED, "TopologyLost", lost());
+    }
+    if told.keyspace == Some(Dropped::MayServe) {
+        let said = may_serve(&shard.spec.vitess_name, &shard.spec.keyspace);
+        return Finding::yes(kind::STALLED, "KeyspaceOrphaned", said);
     }
     let mut dropped = told.dropped.iter();
     match dropped.find(|(_, turndown)| *turndown == Turndown::Stays) {

@@ -1,4 +1,4 @@
-//! Pools that the spec no longer names: whether one goes now. Nothing is asked here.
+//! Pools that the spec no longer names, or whose keyspace it does not: whether one goes now. Nothing is asked here.
 
 use foreshard_api::condition::kind;
 use foreshard_api::v1alpha1::TabletPool;
@@ -15,6 +15,30 @@ pub enum Turndown {
     Leaves,
     /// Nothing is left of it but the object.
     Goes,
+}
+
+/// A shard whose keyspace the spec no longer names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// Some of its pools are wanted by whoever scales them.
+    MayServe,
+    /// All of its tablets leave.
+    Leaves,
+    /// It has no pool any more.
+    Gone,
+}
+
+/// How far such a shard has come, from its pools.
+#[must_use]
+pub fn dropped<P: AsRef<TabletPool>>(pools: &[P]) -> Dropped {
+    let mut replicas = pools.iter().map(|it| it.as_ref().spec.replicas);
+    if pools.is_empty() {
+        Dropped::Gone
+    } else if replicas.all(|it| it == Some(0)) {
+        Dropped::Leaves
+    } else {
+        Dropped::MayServe
+    }
 }
 
 /// Decides, from what the pool's own controller says of it.

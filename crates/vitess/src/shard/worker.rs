@@ -12,6 +12,7 @@ use kube::ResourceExt as _;
 use serde_json::json;
 
 use crate::apply::{ApplyError, trouble};
+use crate::cluster::endings::is_kept;
 use crate::cluster::identity::uid;
 use crate::cluster::names::ClusterNames;
 use crate::cluster::reach::way;
@@ -19,7 +20,7 @@ use crate::cluster::wanted::Wanted;
 use crate::replicas::{self, Asked};
 use crate::shard::build;
 use crate::shard::status::{self, Told};
-use crate::shard::turndown::{Turndown, turndown};
+use crate::shard::turndown::{Dropped, Turndown, dropped, turndown};
 use crate::shared::Shared;
 use crate::tablet_pool::{self, INDEXES, fill};
 use crate::worker::{Pass, Passed};
@@ -99,17 +100,6 @@ async fn reconcile(
 ) -> Result<(), Finding> {
     let pools = pools(shared, shard);
     told.pools(&pools);
-    let named: Vec<String> = shard
-        .spec
-        .tablet_pools
-        .iter()
-        .map(|it| names.pool(&build::key(shard, it)))
-        .collect();
-    let dropped = pools.iter().filter(|it| !named.contains(&it.name_any()));
-    let policy = shard.spec.turndown_policy;
-    told.dropped = dropped
-        .map(|it| (it.name_any(), turndown(policy, it)))
-        .collect();
     let Some(cluster) = shared.clusters.get(&names.namespace, &names.name) else {
         let said = format!(
             "Vitess {} is not there: nothing is made of its shard.",
@@ -118,6 +108,21 @@ async fn reconcile(
         told.waits = Some(Finding::no(kind::PROGRESSING, "ClusterMissing", said));
         return Ok(());
     };
+    if !is_kept(&cluster, &shard.spec.keyspace) {
+        told.keyspace = Some(dropped(&pools));
+    }
+    let named: Vec<String> = shard
+        .spec
+        .tablet_pools
+        .iter()
+        .filter(|_| told.keyspace.is_none())
+        .map(|it| names.pool(&build::key(shard, it)))
+        .collect();
+    let unnamed = pools.iter().filter(|it| !named.contains(&it.name_any()));
+    let policy = shard.spec.turndown_policy;
+    told.dropped = unnamed
+        .map(|it| (it.name_any(), turndown(policy, it)))
+        .collect();
     told.has_no_backups = cluster.spec.backups.is_none();
     // Nothing is made before it is known whether Vitess still knows the shard.
     let way = way(shared, names)
@@ -140,12 +145,17 @@ async fn reconcile(
     if told.is_lost(&shard.status.clone().unwrap_or_default()) {
         return Ok(());
     }
-    put(shared, names, shard)
+    if told.keyspace.is_none() {
+        put(shared, names, shard)
+            .await
+            .map_err(|error| trouble(&error))?;
+    }
+    turn_down(shared, names, shard, &told.dropped)
         .await
         .map_err(|error| trouble(&error))?;
-    turn_down(shared, names, &told.dropped)
-        .await
-        .map_err(|error| trouble(&error))?;
+    if matches!(told.keyspace, Some(Dropped::Leaves | Dropped::Gone)) {
+        return Ok(());
+    }
     match Wanted::parse(&cluster) {
         Ok(wanted) => {
             let pass = backups::pass(shared, &wanted, shard, (&way.vtctld, listed), told);
@@ -175,6 +185,7 @@ fn pools(shared: &Shared, shard: &KeyspaceShard) -> Vec<Arc<TabletPool>> {
 async fn turn_down(
     shared: &Shared,
     names: &ClusterNames,
+    shard: &KeyspaceShard,
     dropped: &[(String, Turndown)],
 ) -> Result<(), ApplyError> {
     let writers = &shared.writers;
@@ -183,8 +194,9 @@ async fn turn_down(
             continue;
         };
         match turndown {
-            Turndown::Stays | Turndown::Leaves => {}
+            Turndown::Stays | Turndown::Leaves => release(shared, names, shard, &pool).await?,
             Turndown::ScalesToNone => {
+                release(shared, names, shard, &pool).await?;
                 let none = json!({"replicas": 0});
                 writers.initial.apply_part(&*pool, none).await?;
             }
@@ -192,6 +204,27 @@ async fn turn_down(
         }
     }
     Ok(())
+}
+
+/// Has a pool that the spec no longer names be anyone's to scale, also to none: whether the shard can do without its tablets
+/// is looked at as they leave.
+async fn release(
+    shared: &Shared,
+    names: &ClusterNames,
+    shard: &KeyspaceShard,
+    live: &TabletPool,
+) -> Result<(), ApplyError> {
+    // Nobody has said how many it has: that is not made none by the way.
+    if live.spec.replicas.is_none() {
+        return Ok(());
+    }
+    let writers = &shared.writers;
+    let wanted = build::released(names, shard, live);
+    let asked = Asked {
+        named: None,
+        first: 0,
+    };
+    replicas::put(&writers.shard, &writers.initial, wanted, asked, Some(live)).await
 }
 
 async fn put(

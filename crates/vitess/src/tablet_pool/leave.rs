@@ -59,6 +59,8 @@ pub struct ShardSeen {
     pub tablets: Vec<TabletSeen>,
     /// Workflows that copy from it or to it.
     pub workflows: Vec<String>,
+    /// Whether all of its tablets are to go, as its keyspace does.
+    pub is_dropped: bool,
 }
 
 /// What is done next, for a tablet of the pool by its index.
@@ -123,6 +125,11 @@ pub fn step(
         return Some(rest);
     }
     let with_pod = || surplus().filter(|it| it.pod.is_some());
+    if shard.is_dropped {
+        let is_primary = |it: &TabletSeen| shard.primary.as_ref() == Some(&it.alias);
+        let victim = with_pod().max_by_key(|it| (!is_primary(it), it.index))?;
+        return Some(goes(victim, is_primary(victim), shard));
+    }
     // Vitess moves no primary while a recorded tablet cannot be reached.
     let down = with_pod().find(|it| !it.answers() && shard.primary.as_ref() != Some(&it.alias));
     let begun = with_pod().find(|it| it.is_marked());
@@ -157,7 +164,8 @@ fn remains(tablet: &TabletSeen, retention: Retention, shard: &ShardSeen) -> Opti
     if tablet.pod.is_some() {
         return None;
     }
-    if tablet.record.is_some() {
+    // Records go with that of the keyspace.
+    if tablet.record.is_some() && !shard.is_dropped {
         if shard.primary.as_ref() != Some(&tablet.alias) {
             return Some(Step::Forget(index));
         }
@@ -178,6 +186,9 @@ fn remains(tablet: &TabletSeen, retention: Retention, shard: &ShardSeen) -> Opti
     let claim = tablet.claim.filter(|it| !it.ends)?;
     match (claim.leaves?, retention) {
         (Retention::Delete, Retention::Delete) => {
+            if shard.is_dropped {
+                return Some(Step::DeleteClaim(index));
+            }
             // It may be the last copy by now.
             let held = durability(tablet, shard).or_else(|| obstacle(tablet, shard));
             Some(held.map_or(Step::DeleteClaim(index), Step::Wait))
@@ -191,10 +202,7 @@ fn leaves(victim: &TabletSeen, shard: &ShardSeen, settled: Option<u32>) -> Step 
     let index = victim.index;
     let pod = victim.pod.unwrap_or_default();
     if pod.ends {
-        return Step::Wait(held(
-            "TabletEnds",
-            format!("The pod of tablet {} ends.", victim.alias),
-        ));
+        return Step::Wait(ends(victim));
     }
     if pod.is_over {
         return Step::DeletePod(index);
@@ -252,6 +260,38 @@ fn leaves(victim: &TabletSeen, shard: &ShardSeen, settled: Option<u32>) -> Step 
             ),
         )),
     }
+}
+
+/// The next step of one whose keyspace goes. Nobody takes its place, so the primary is the last: vtorc would elect another.
+fn goes(victim: &TabletSeen, is_primary: bool, shard: &ShardSeen) -> Step {
+    let index = victim.index;
+    let pod = victim.pod.unwrap_or_default();
+    if pod.ends {
+        return Step::Wait(ends(victim));
+    }
+    if pod.is_over {
+        return Step::DeletePod(index);
+    }
+    if let Some(workflow) = shard.workflows.first().filter(|_| !victim.is_marked()) {
+        return Step::Wait(copied(workflow, victim));
+    }
+    let mut others = shard.tablets.iter().filter(|it| it.alias != victim.alias);
+    if is_primary && others.any(|it| it.pod.is_some()) {
+        return Step::Wait(held(
+            "PrimaryGoesLast",
+            format!(
+                "Tablet {} is the primary, and goes once the shard has no other.",
+                victim.alias
+            ),
+        ));
+    }
+    if matches!(victim.record, Some(Recorded::Backup | Recorded::Restore)) {
+        return Step::Wait(backs_up(victim));
+    }
+    if victim.claim.is_some() && !victim.is_marked() {
+        return Step::Mark(index);
+    }
+    Step::DeletePod(index)
 }
 
 /// Whether the shard would be less durable than its keyspace says, without this one.
@@ -333,13 +373,24 @@ fn obstacle(victim: &TabletSeen, shard: &ShardSeen) -> Option<Held> {
         return Some(backs_up(victim));
     }
     let workflow = shard.workflows.first()?;
-    Some(held(
+    Some(copied(workflow, victim))
+}
+
+fn copied(workflow: &str, victim: &TabletSeen) -> Held {
+    held(
         "WorkflowRuns",
         format!(
             "Workflow {workflow} copies rows of the shard, maybe from tablet {}: complete or cancel it, or wait for it.",
             victim.alias
         ),
-    ))
+    )
+}
+
+fn ends(victim: &TabletSeen) -> Held {
+    held(
+        "TabletEnds",
+        format!("The pod of tablet {} ends.", victim.alias),
+    )
 }
 
 fn backs_up(victim: &TabletSeen) -> Held {

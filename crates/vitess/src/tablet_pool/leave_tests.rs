@@ -48,6 +48,7 @@ fn shard(wanted: u32, all: u32, primary: u32) -> ShardSeen {
         primary: Some(alias("zone1", primary)),
         tablets: (0..all).map(|it| tablet(it, it < wanted)).collect(),
         workflows: Vec::new(),
+        is_dropped: false,
     };
     shard.tablets[primary as usize].record = Some(Recorded::Primary);
     shard.tablets[primary as usize].replication = None;
@@ -63,6 +64,46 @@ fn reason(step: Option<Step>) -> &'static str {
         Some(Step::Wait(held) | Step::Refuse(held)) => held.reason,
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn of_a_keyspace_that_goes_the_primary_is_the_last_and_records_stay() {
+    let mut now = shard(0, 3, 2);
+    assert_eq!(reason(next(&now, None)), "DurabilityNeedsTablets");
+    now.is_dropped = true;
+    for index in [1, 0, 2] {
+        let at = index as usize;
+        assert_eq!(next(&now, None), Some(Step::Mark(index)));
+        now.workflows = vec!["commerce.moves".to_owned()];
+        assert_eq!(reason(next(&now, None)), "WorkflowRuns");
+        now.tablets[at].claim = Some(ClaimSeen {
+            leaves: Some(Retention::Delete),
+            ..ClaimSeen::default()
+        });
+        assert_eq!(
+            next(&now, None),
+            Some(Step::DeletePod(index)),
+            "it was begun"
+        );
+        now.workflows.clear();
+        now.tablets[at].pod.as_mut().unwrap().ends = true;
+        assert_eq!(reason(next(&now, None)), "TabletEnds");
+        now.tablets[at].pod = None;
+        assert_eq!(next(&now, None), Some(Step::Unmark(index)));
+        let deleted = step("a", Retention::Delete, &now, None);
+        assert_eq!(deleted, Some(Step::DeleteClaim(index)));
+        now.tablets[at].claim = None;
+        assert!(now.tablets[at].record.is_some());
+    }
+    assert_eq!(next(&now, None), None);
+    // One of another pool runs still.
+    now.tablets[2].pod = Some(PodSeen {
+        is_ready: true,
+        ..PodSeen::default()
+    });
+    now.tablets[0].pod = now.tablets[2].pod;
+    now.tablets[0].pool = "b".to_owned();
+    assert_eq!(reason(next(&now, None)), "PrimaryGoesLast");
 }
 
 #[test]
@@ -353,6 +394,7 @@ fn anything() -> impl Strategy<Value = ShardSeen> {
             primary: Some(alias("zone1", primary)),
             tablets: all.map(tablet).collect(),
             workflows: Vec::new(),
+            is_dropped: false,
         }
     })
 }

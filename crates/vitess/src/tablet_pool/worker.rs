@@ -157,13 +157,13 @@ async fn reconcile(
     told.seen = objects.seen(of);
     let claim = |name: &str| shared.claims.get(&of.wanted.names.namespace, name);
     told.seen.fills_elsewhere = fills_elsewhere(shared, of, |name| claim(name));
-    told.trouble = objects.trouble();
     let Some(replicas) = of.pool.spec.replicas.and_then(|it| u32::try_from(it).ok()) else {
         let said = "Nobody has said how many tablets there are to be: set spec.replicas.";
         told.waits = Some(Finding::yes(kind::PROGRESSING, "ReplicasNotSet", said));
         return Ok(());
     };
     told.wanted = replicas;
+    told.trouble = objects.trouble(replicas);
     if let Some(taken) = taken(shared, of, replicas, &objects) {
         told.waits = Some(taken);
         return Ok(());
@@ -449,12 +449,15 @@ impl Objects {
         fills.collect()
     }
 
-    /// What the first tablet that is not ready says of itself.
-    fn trouble(&self) -> Option<String> {
-        let mut not_ready = self.pods.values().filter(|it| !PodSeen::read(it).is_ready);
-        not_ready.find_map(|pod| {
-            let said = pods::trouble(pod)?;
-            Some(format!("Pod {}: {said}.", pod.name_any()))
-        })
+    /// What the first of so many tablets that is not ready says of itself: one that says something is wrong before one that
+    /// may only be starting.
+    fn trouble(&self, wanted: u32) -> Option<String> {
+        let not_ready = || {
+            let pods = self.pods.range(..wanted).map(|(_, pod)| pod);
+            pods.filter(|it| !PodSeen::read(it).is_ready)
+        };
+        let ill = not_ready().find(|it| pods::trouble(it).is_some());
+        let pod = ill.or_else(|| not_ready().next())?;
+        Some(format!("Pod {}: {}.", pod.name_any(), pods::unready(pod)))
     }
 }

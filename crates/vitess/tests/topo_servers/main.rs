@@ -11,6 +11,7 @@
 )]
 
 mod backups;
+mod keyspaces;
 mod kubelet;
 mod members;
 mod pools;

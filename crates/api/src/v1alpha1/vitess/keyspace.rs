@@ -31,7 +31,7 @@ pub struct Keyspace {
     /// Tablets of each of its shards.
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["cell", "type", "name"]))]
     pub tablet_pools: Vec<TabletPoolTemplate>,
-    /// When a shard or the keyspace may be taken away that is no longer named here.
+    /// When the keyspace, or a pool of its tablets, may be taken away that is no longer named here.
     #[serde(default)]
     pub turndown_policy: TurndownPolicy,
     /// Name of the database in MySQL [default: `vt_` and the keyspace's name].
@@ -254,7 +254,7 @@ pub struct ClaimRetention {
     /// When a pool was scaled in.
     #[serde(default)]
     pub when_scaled: Retention,
-    /// When the whole Vitess was deleted.
+    /// When the whole Vitess was deleted, or the keyspace was taken out of it.
     #[serde(default)]
     pub when_deleted: Retention,
 }

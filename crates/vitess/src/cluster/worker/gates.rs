@@ -11,6 +11,7 @@ use kube::ResourceExt as _;
 use super::Round;
 use crate::apply::ApplyError;
 use crate::cluster::build;
+use crate::cluster::endings::leaves;
 use crate::cluster::reach::way;
 use crate::cluster::status::Told;
 use crate::replicas::{self, Asked};
@@ -67,7 +68,8 @@ impl Round<'_> {
         }
         let way = way(self.shared, &self.wanted.names).await?;
         let idle = |name: &str| told.shards.iter().any(|it| it.name == name && it.is_idle);
-        let asked = self.shards.iter().filter(|it| !idle(&it.name_any()));
+        let asked = self.shards.iter();
+        let asked = asked.filter(|it| !leaves(it) && !idle(&it.name_any()));
         let ask = asked.map(|it| {
             let gate = &way.gate;
             async move {

@@ -14,7 +14,8 @@ impl Round<'_> {
     pub(super) async fn keyspaces(&self, told: &mut Told) -> Result<(), ApplyError> {
         let (shared, namespace) = (self.shared, &self.wanted.names.namespace);
         let writer = &shared.writers.cluster;
-        for keyspace in &self.wanted.spec.keyspaces {
+        let lasting = self.wanted.spec.keyspaces.iter();
+        for keyspace in lasting.filter(|it| !told.ending.contains(&it.name)) {
             let vtorc = build::vtorc(self.wanted, keyspace);
             let live = shared.deployments.get(namespace, &vtorc.name);
             let wanted = vtorc.deployment(self.wanted, self.owner);

@@ -2,14 +2,13 @@
 
 use foreshard_api::condition::Finding;
 use foreshard_api::v1alpha1::PrometheusSource;
-use foreshard_controller::call::in_time;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::ResourceExt as _;
 
 use super::Round;
-use crate::apply::{ApplyError, Owned, trouble};
+use crate::apply::{ApplyError, trouble};
 use crate::monitoring::Parts;
 
 impl Round<'_> {
@@ -62,37 +61,5 @@ impl Round<'_> {
             .await?;
         // It is what is looked for: the last to go.
         self.drop::<Deployment>(&name).await
-    }
-
-    async fn read<K: Owned>(&self, name: &str) -> Result<Option<K>, ApplyError> {
-        let writer = &self.shared.writers.cluster;
-        let api = writer.api::<K>(Some(&self.wanted.names.namespace));
-        let read = in_time(api.get_opt(name)).await;
-        read.map_err(|error| ApplyError::read::<K>(name, error))
-    }
-
-    async fn keep<K: Owned>(&self, wanted: K) -> Result<(), ApplyError> {
-        let live = self.read::<K>(&wanted.name_any()).await?;
-        if live.as_ref().is_some_and(|it| !self.is_ours(it)) {
-            return Err(ApplyError::taken::<K>(wanted.name_any()));
-        }
-        let writer = &self.shared.writers.cluster;
-        writer.apply(&wanted, live.as_ref()).await
-    }
-
-    /// Deletes one that is ours.
-    async fn drop<K: Owned>(&self, name: &str) -> Result<(), ApplyError> {
-        let Some(live) = self.read::<K>(name).await? else {
-            return Ok(());
-        };
-        if self.is_ours(&live) {
-            self.shared.writers.cluster.delete(&live).await?;
-        }
-        Ok(())
-    }
-
-    fn is_ours<K: Owned>(&self, live: &K) -> bool {
-        let owners = live.owner_references();
-        owners.iter().any(|it| it.uid == self.owner.uid)
     }
 }

@@ -2,8 +2,9 @@
 
 use foreshard_api::condition::{Finding, kind};
 use foreshard_api::v1alpha1::TopoServer;
+use foreshard_api::v1alpha1::vitess::Cell;
 use foreshard_controller::error::chain;
-use foreshard_vtctld::Keyspace;
+use foreshard_vtctld::{Keyspace, TabletType};
 use kube::runtime::events::EventType;
 
 use super::{Round, Step};
@@ -12,7 +13,7 @@ use crate::cluster::build;
 use crate::cluster::plan::{Plan, Recorded, plan};
 use crate::cluster::policies;
 use crate::cluster::reach::{Way, refused, way};
-use crate::cluster::status::Told;
+use crate::cluster::status::{ShardSeen, Told};
 
 impl Round<'_> {
     /// etcd answers, where it is ours.
@@ -26,7 +27,7 @@ impl Round<'_> {
         written.await.map_err(|error| trouble(&error))?;
         if let Some(not_ready) = not_ready(live.as_deref()) {
             told.topology = Some(not_ready);
-            let said = format!("TopoServer {} starts.", names.name);
+            let said = format!("TopoServer {} has to be ready first.", names.name);
             return Ok(Step::Waits("WaitsForTopology", said));
         }
         Ok(Step::Done)
@@ -70,7 +71,7 @@ impl Round<'_> {
                 return Ok(Step::Waits("WaitsForVtctld", said));
             }
         };
-        let todo = plan(self.wanted, &recorded, &told.begun);
+        let todo = plan(self.wanted, &recorded, &told.begun, &told.ending);
         told.recorded = Some((recorded.cells.len(), recorded.keyspaces.len()));
         if let Some(lost) = todo.lost {
             told.topology = Some(Finding::no(kind::TOPOLOGY_READY, "TopologyLost", lost));
@@ -126,14 +127,43 @@ impl Round<'_> {
             let said = format!("Keyspace {} has durability {} now.", named.0, named.1);
             self.tell("DurabilityChanged", said).await;
         }
-        for keyspace in &todo.rebuild {
-            leads()?;
-            vtctld
-                .rebuild_keyspace_graph(keyspace)
-                .await
-                .map_err(refused)?;
+        Ok(())
+    }
+
+    /// Has each keyspace that has its primaries known in every cell: a tablet makes it known in its own only, and gateways of
+    /// the others would not find it.
+    pub(super) async fn spread(&self, told: &Told) -> Result<(), Finding> {
+        let (names, shared) = (&self.wanted.names, self.shared);
+        let way = way(shared, names).await?;
+        let refused = |error| refused(shared, names, &error);
+        let lasting = self.wanted.spec.keyspaces.iter();
+        for keyspace in lasting.filter(|it| !told.ending.contains(&it.name)) {
+            if !self.has_primaries(&keyspace.name) {
+                continue;
+            }
+            let serving = way.vtctld.serving(&keyspace.name).await;
+            let serving = serving.map_err(refused)?;
+            let is_known = |cell: &Cell| {
+                let shards = serving.cells.get(&cell.name);
+                let shards = shards.and_then(|it| it.get(&TabletType::Primary));
+                shards.is_some_and(|it| !it.is_empty())
+            };
+            if self.wanted.spec.cells.iter().all(is_known) {
+                continue;
+            }
+            let leads = shared.writers.cluster.leads();
+            leads.map_err(|error| trouble(&error))?;
+            let rebuilt = way.vtctld.rebuild_keyspace_graph(&keyspace.name).await;
+            rebuilt.map_err(refused)?;
         }
         Ok(())
+    }
+
+    /// Whether each shard of a keyspace has had a primary.
+    fn has_primaries(&self, keyspace: &str) -> bool {
+        let shards = self.shards.iter();
+        let mut shards = shards.filter(|it| it.spec.keyspace == keyspace).peekable();
+        shards.peek().is_some() && shards.all(|it| ShardSeen::read(it).initialized)
     }
 
     async fn tell(&self, reason: &str, note: String) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use foreshard_api::condition::{Finding, kind};
 use foreshard_api::time;
-use foreshard_api::v1alpha1::KeyspaceShard;
+use foreshard_api::v1alpha1::{KeyspaceShard, SecretKeyRef};
 use foreshard_controller::call::{in_time, unix_now};
 use foreshard_controller::error::{chain, refusal};
 use foreshard_vtctld::Client;
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::apply::trouble;
 use crate::backup::job::Source;
 use crate::backup::schedule::{self, Begins, JobSeen, Seen};
+use crate::backup::words::are_alike;
 use crate::cluster::wanted::Wanted;
 use crate::shard::status::Told;
 use crate::shared::Shared;
@@ -34,7 +35,8 @@ pub(super) struct Listed {
     known: Option<(Instant, Result<Vec<i64>, String>)>,
     /// The last one that was finished as they were listed.
     finished: Option<i64>,
-    /// Why vtctld did not list them, in its first words. Those of stores differ each time, and would be written each time.
+    /// Why vtctld did not list them, in its first words of the kind. Those of stores differ each time, and would be written
+    /// each time.
     words: Option<String>,
 }
 
@@ -119,20 +121,35 @@ fn jobs(shared: &Shared, of: &Source<'_>) -> Vec<Arc<Job>> {
     all.into_iter().filter(|it| is_of(it)).collect()
 }
 
-/// What is wrong with the volume that backups are on: without it vtctld's next pod does not start either.
-async fn volume(of: &Source<'_>, shared: &Shared) -> Option<String> {
-    let name = &of.backups.location.volume.as_ref()?.claim_name;
+/// What is not there of what the location names: without a volume vtctld's next pod does not start, and without credentials
+/// it asks the node for some, and waits for them.
+async fn missing(of: &Source<'_>, shared: &Shared) -> Option<String> {
+    let location = &of.backups.location;
     let namespace = &of.wanted.names.namespace;
-    let api: Api<PersistentVolumeClaim> = Api::namespaced(shared.client.clone(), namespace);
-    match in_time(api.get_opt(name)).await {
-        Ok(Some(_)) => None,
+    if let Some(volume) = &location.volume {
+        let name = &volume.claim_name;
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(shared.client.clone(), namespace);
+        return match in_time(api.get_opt(name)).await {
+            Ok(Some(_)) => None,
+            Ok(None) => Some(format!(
+                "PersistentVolumeClaim {name}, which spec.backups.location names, is not there: make it."
+            )),
+            Err(error) => Some(format!(
+                "PersistentVolumeClaim {name}: {}",
+                refusal(&error).1
+            )),
+        };
+    }
+    let SecretKeyRef { name, key } = location.s3.as_ref()?.credentials.as_ref()?;
+    match shared.secret(namespace, name).await {
+        Ok(Some(secret)) if secret.data.iter().flatten().any(|(it, _)| it == key) => None,
+        Ok(Some(_)) => Some(format!(
+            "Secret {name} has no key {key}, which spec.backups.location.s3.credentials names: add it, or name another one."
+        )),
         Ok(None) => Some(format!(
-            "PersistentVolumeClaim {name}, which spec.backups.location names, is not there: make it."
+            "Secret {name}, which spec.backups.location.s3.credentials names, is not there: make it."
         )),
-        Err(error) => Some(format!(
-            "PersistentVolumeClaim {name}: {}",
-            refusal(&error).1
-        )),
+        Err(said) => Some(said),
     }
 }
 
@@ -164,10 +181,12 @@ impl Listed {
             }
         }
         let (keyspace, range) = (&shard.spec.keyspace, shard.spec.key_range.to_string());
-        let listed = match volume(of, shared).await {
+        let listed = match missing(of, shared).await {
             Some(missing) => Err((None, missing)),
             None => vtctld.backups(keyspace, &range).await.map_err(|error| {
-                let first = self.words.take().unwrap_or_else(|| chain(&error));
+                let said = chain(&error);
+                let first = self.words.take();
+                let first = first.filter(|it| are_alike(it, &said)).unwrap_or(said);
                 (Some(first.clone()), first)
             }),
         };

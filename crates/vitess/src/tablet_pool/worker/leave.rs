@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::Objects;
 use crate::apply::{Owned, trouble};
+use crate::cluster::endings::is_kept;
 use crate::cluster::identity::uid;
 use crate::cluster::reach::{refused, way};
 use crate::shared::Shared;
@@ -49,6 +50,8 @@ struct Look<'a> {
     vtctld: Client,
     pods: BTreeMap<String, Pod>,
     claims: BTreeMap<String, PersistentVolumeClaim>,
+    /// Whether the keyspace goes, with all of its tablets.
+    is_dropped: bool,
 }
 
 /// Takes one step; none: nobody leaves.
@@ -69,28 +72,39 @@ pub(super) async fn pass(
     let names = &of.wanted.names;
     let shard = (names.namespace.clone(), of.shard.name_any());
     let _turn = shared.turns.of(shard).await;
-    if has_changed(shared, of).await? {
+    let Some(vitess) = unchanged(shared, of).await? else {
         let said = "Its spec has just changed.".to_owned();
         return Ok(Some(Step::Wait(Held {
             reason: "SpecChanged",
             message: said,
         })));
-    }
+    };
     let selector = of.shard_selector();
+    let is_dropped = !is_kept(&vitess, &of.pool.spec.keyspace)
+        && list::<TabletPool>(shared, of, &selector)
+            .await?
+            .values()
+            .all(|it| it.spec.replicas == Some(0));
     let look = Look {
         shared,
         of,
         vtctld: way(shared, names).await?.vtctld,
         pods: list(shared, of, &selector).await?,
         claims: list(shared, of, &selector).await?,
+        is_dropped,
     };
     let seen = look.see(replicas).await?;
     let settled = leaving.settled(&seen, of);
     let retention = of.pool.spec.template.persistent_volume_claim_retention;
-    let step = step(&of.pool.name_any(), retention.when_scaled, &seen, settled);
+    let retention = if is_dropped {
+        retention.when_deleted
+    } else {
+        retention.when_scaled
+    };
+    let step = step(&of.pool.name_any(), retention, &seen, settled);
     leaving.is_clean = step.is_none();
     if let Some(step) = &step {
-        look.take(step, retention.when_scaled).await?;
+        look.take(step, retention).await?;
     }
     Ok(step)
 }
@@ -102,21 +116,22 @@ fn mark(claim: &PersistentVolumeClaim) -> Option<Retention> {
     }
 }
 
-/// Whether the pool is wanted otherwise than the watch says, by the API server's own word.
-async fn has_changed(shared: &Shared, of: &Source<'_>) -> Result<bool, Finding> {
+/// The Vitess by the API server's own word; none: it, or the pool, is wanted otherwise than the watch says.
+async fn unchanged(shared: &Shared, of: &Source<'_>) -> Result<Option<Vitess>, Finding> {
     let namespace = &of.wanted.names.namespace;
     let vitesses: Api<Vitess> = Api::namespaced(shared.client.clone(), namespace);
     let vitess = in_time(vitesses.get_opt(&of.pool.spec.vitess_name)).await;
     let vitess = vitess.map_err(|error| unread("Vitess", &error))?;
-    if vitess.is_none_or(|it| !shared.may_change(&it)) {
-        return Ok(true);
-    }
+    let Some(vitess) = vitess.filter(|it| shared.may_change(it)) else {
+        return Ok(None);
+    };
     let api: Api<TabletPool> = Api::namespaced(shared.client.clone(), namespace);
     let fresh = in_time(api.get_opt(&of.pool.name_any())).await;
     let fresh = fresh.map_err(|error| unread("TabletPool", &error))?;
-    Ok(fresh.is_none_or(|it| {
-        it.spec != of.pool.spec || it.uid() != of.pool.uid() || !shared.may_change(&it)
-    }))
+    let is_same = fresh.is_some_and(|it| {
+        it.spec == of.pool.spec && it.uid() == of.pool.uid() && shared.may_change(&it)
+    });
+    Ok(is_same.then_some(vitess))
 }
 
 fn unread(what: &str, error: &kube::Error) -> Finding {
@@ -191,6 +206,7 @@ impl Look<'_> {
             primary: record.primary,
             tablets: self.tablets(&records),
             workflows: Vec::new(),
+            is_dropped: self.is_dropped,
         };
         let name = self.of.pool.name_any();
         let leaves = |it: &TabletSeen| it.claim.is_some_and(|claim| claim.leaves.is_some());
@@ -288,6 +304,8 @@ impl Look<'_> {
                 Ok(workflows) => workflows,
                 // One that was made and has no shard yet.
                 Err(error) if error.to_string().contains("no shards found") => continue,
+                // Its other shards may have gone already.
+                Err(_) if self.is_dropped && of.name == keyspace => continue,
                 // One without a primary is not to keep everything else from being done.
                 Err(error) => {
                     found.push(format!("of keyspace {} ({error})", of.name));
@@ -357,7 +375,8 @@ impl Look<'_> {
                     .delete(claim)
                     .await
                     .map_err(|error| trouble(&error))?;
-                let said = format!("Volume {name} is deleted, as whenScaled says.");
+                let said =
+                    format!("Volume {name} is deleted, as persistentVolumeClaimRetention says.");
                 self.tell("VolumeDeleted", said).await;
                 Ok(())
             }
