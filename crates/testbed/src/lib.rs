@@ -39,5 +39,5 @@ pub use load::{Load, LoadSpec};
 pub use node::{BUSYBOX, CutOff, Delayed, NODE, Network, Node};
 pub use process::Identity;
 pub use prometheus::{HistorySeries, Prometheus};
-pub use stack::Stack;
+pub use stack::{Stack, object_store, vtadmin};
 pub use vitess::{Shape, Vitess};

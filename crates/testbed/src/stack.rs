@@ -40,15 +40,7 @@ impl Stack<'_> {
             .fold(Image::new(self.vitess), |image, name| {
                 image.program(vitess.program(name), format!("vt/bin/{name}"))
             });
-        // What stands for a server's folder of programs is beside it.
-        let mysqld = parts::find("mysql")?.program("mysqld");
-        let part = mysqld.parent().and_then(Path::parent);
-        let root = part.unwrap_or(Path::new("/")).join("root/usr");
-        let mysql = Image::new(self.mysqld)
-            .tree(&root, "usr")
-            .map_err(BedError::file(&root))?
-            .link("lib", "usr/lib")
-            .link("lib64", "usr/lib64");
+        let mysql = debian(Image::new(self.mysqld), "mysql", "mysqld")?;
         let mut images = vec![
             Image::new(self.etcd).program(etcd.program("etcd"), "usr/local/bin/etcd"),
             with_shell(lite)?,
@@ -62,6 +54,47 @@ impl Stack<'_> {
         }
         Ok(images)
     }
+}
+
+/// VTAdmin as upstream's image has it: its programs, and where the page is, one of our own that says so: the real one is
+/// built by npm.
+///
+/// # Errors
+/// Parts that are missing.
+pub fn vtadmin(name: &str) -> Result<Image, Error> {
+    let vtadmin = parts::find("vtadmin")?.program("vtadmin");
+    let image = debian(Image::new(name), "nginx", "nginx")?;
+    let image = image
+        .program(vtadmin, "vt/bin/vtadmin")
+        .text(
+            "etc/nginx/mime.types",
+            "types { text/html html; application/javascript js; }\n",
+        )
+        .text(
+            "var/www/index.html",
+            "<title>in place of VTAdmin's page</title>\n",
+        )
+        .text("var/www/config/config.js", "window.env = {};\n");
+    with_shell(image)
+}
+
+/// With the programs of a part that is made of packages.
+fn debian(image: Image, part: &'static str, program: &str) -> Result<Image, Error> {
+    // What stands for a server's folder of programs is beside it.
+    let program = parts::find(part)?.program(program);
+    let part = program.parent().and_then(Path::parent);
+    let root = part.unwrap_or(Path::new("/")).join("root/usr");
+    let image = image.tree(&root, "usr").map_err(BedError::file(&root))?;
+    Ok(image.link("lib", "usr/lib").link("lib64", "usr/lib64"))
+}
+
+/// A store that speaks S3, as `versitygw`, under the name that it is asked for, with a shell to look into it.
+///
+/// # Errors
+/// Parts that are missing.
+pub fn object_store(name: &str) -> Result<Image, Error> {
+    let store = parts::find("versitygw")?.program("versitygw");
+    with_shell(Image::new(name).program(store, "usr/bin/versitygw"))
 }
 
 /// With what commands of pods need, and a user of Vitess.

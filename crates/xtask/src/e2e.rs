@@ -84,6 +84,36 @@ const CASES: &[Case] = &[
         needs_root: true,
         needs_image: false,
     },
+    Case {
+        group: Group {
+            what: "a cluster of Vitess while all around it breaks",
+            beds: &["node"],
+            test: "vitess_faults",
+        },
+        smoke: false,
+        needs_root: true,
+        needs_image: false,
+    },
+    Case {
+        group: Group {
+            what: "backups of a Vitess in a bucket",
+            beds: &["node", "bucket"],
+            test: "vitess_bucket",
+        },
+        smoke: false,
+        needs_root: true,
+        needs_image: false,
+    },
+    Case {
+        group: Group {
+            what: "shards, cells, VTAdmin, and a keyspace that goes and comes",
+            beds: &["node", "vtadmin"],
+            test: "vitess_sharded",
+        },
+        smoke: false,
+        needs_root: true,
+        needs_image: false,
+    },
     // KEDA alone takes eleven minutes of processor time to build.
     Case {
         group: Group {
@@ -218,7 +248,7 @@ mod tests {
         let named = |wanted: &str| CASES.iter().filter(|it| is_named(name(it), wanted)).count();
         assert_eq!(
             (named("vitess"), named("vitess_node"), named("vi")),
-            (3, 1, 0)
+            (6, 1, 0)
         );
     }
 

@@ -281,6 +281,47 @@ pub const PARTS: &[Part] = &[
         }),
         disk_bytes: 8 * GIB,
     },
+    // Asked for by the tests that need them: no kind of bed has them.
+    Part {
+        name: "vtadmin",
+        version: "v0.24.0",
+        beds: &["vtadmin"],
+        recipe: Recipe::Go(GoModule {
+            packages: &["vitess.io/vitess/go/cmd/vtadmin"],
+            ..go(
+                include_str!("../../../../tests/testbed/vtadmin/go.mod"),
+                include_str!("../../../../tests/testbed/vtadmin/go.sum"),
+            )
+        }),
+        disk_bytes: 6 * GIB,
+    },
+    Part {
+        name: "nginx",
+        version: "Debian sid",
+        beds: &["vtadmin"],
+        recipe: Recipe::Debian(DebianPackages {
+            packages: &["nginx", "nginx-common"],
+            split_off: &[],
+            release: "sid",
+            own_libraries: true,
+            programs: &["nginx"],
+        }),
+        disk_bytes: GIB,
+    },
+    Part {
+        name: "versitygw",
+        version: "v1.8.0",
+        beds: &["bucket"],
+        recipe: Recipe::Go(GoModule {
+            packages: &["github.com/versity/versitygw/cmd/versitygw"],
+            link_flags: "-X main.Version=v1.8.0",
+            ..go(
+                include_str!("../../../../tests/testbed/versitygw/go.mod"),
+                include_str!("../../../../tests/testbed/versitygw/go.sum"),
+            )
+        }),
+        disk_bytes: 2 * GIB,
+    },
 ];
 
 /// What only a real node needs.

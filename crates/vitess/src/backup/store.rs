@@ -19,6 +19,8 @@ const NAME: &str = "backups";
 pub(crate) enum Access {
     Reads,
     Writes,
+    /// It writes, and it runs without credentials as well: nothing of a cluster is done without vtctld.
+    RunsWithout,
 }
 
 /// One cluster's folder in the place where backups are.
@@ -88,14 +90,18 @@ impl Store<'_> {
                 };
                 let file = format!("{CREDENTIALS}/{}", credentials.key);
                 set(container, "AWS_SHARED_CREDENTIALS_FILE", &file);
-                (workload::secret(NAME, &credentials.name), CREDENTIALS)
+                let mut volume = workload::secret(NAME, &credentials.name);
+                if let Some(secret) = &mut volume.secret {
+                    secret.optional = (access == Access::RunsWithout).then_some(true);
+                }
+                (volume, CREDENTIALS)
             }
             (None, None) => return,
         };
         let mounts = container.volume_mounts.get_or_insert_default();
         mounts.push(match access {
             Access::Reads => workload::read_only(NAME, path),
-            Access::Writes => workload::mount(NAME, path),
+            Access::Writes | Access::RunsWithout => workload::mount(NAME, path),
         });
         pod.volumes.get_or_insert_default().push(volume);
     }
@@ -123,7 +129,7 @@ mod tests {
             containers: vec![workload::confined("vtctld", "lite", "Always")],
             ..PodSpec::default()
         };
-        store.attach(&mut pod, "vtctld", Access::Writes);
+        store.attach(&mut pod, "vtctld", Access::RunsWithout);
         (store.flags(), pod)
     }
 
@@ -137,7 +143,7 @@ mod tests {
             "{s3: {bucket: all, region: eu-1, endpoint: 'http://store:9000', prefix: of/us/, credentials: {name: s3, key: \
              credentials}}}",
         );
-        insta::assert_yaml_snapshot!((named, &pod.containers[0]));
+        insta::assert_yaml_snapshot!((named, &pod.containers[0], &pod.volumes));
         let (named, pod) = flags("{s3: {bucket: all, region: eu-1}}");
         assert_eq!(named[3], "--s3-backup-storage-root=shop/example");
         assert_eq!(named.len(), 4, "Amazon's own is reached by its names");
