@@ -194,8 +194,8 @@ fn all_ready(wanted: &Validated, seen: &Observed) -> Finding {
             }
         })
         .collect();
-    // Before it was bootstrapped there is nobody to replace it from.
-    let fix = if seen.latched.is_some() && wanted.members > 1 {
+    // Before it was bootstrapped there is nobody to replace it from, and without a majority its volume may be the last one.
+    let fix = if seen.latched.is_some() && seen.members.is_some() && wanted.members > 1 {
         " Delete the volume of a member that does not come back, and it is replaced."
     } else {
         ""

@@ -110,6 +110,8 @@ impl Worker {
         let answering = ask_members(&self.shared, names, &tls, &mut seen).await;
         if answering.is_empty() {
             self.read_certificates_again();
+        } else if answering.len() < wanted.members as usize {
+            self.read_certificates_soon();
         }
         let mut todo = plan(wanted, &seen, &*self.shared.addresses);
         if objects.are_changed_by(names, &todo) {

@@ -1,29 +1,17 @@
 //! Parts of tablets that die, hands that meddle, and an image that does not exist.
 
-use std::fs;
 use std::time::Instant;
 
 use foreshard_testbed::Node;
 use serde_json::{Value, json};
 
+use crate::processes::{processes, signal};
 use crate::stage::*;
 
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
 
-/// Numbers of the node's processes whose command line has all of these words.
-fn processes(words: &[&str]) -> Vec<u32> {
-    let all = fs::read_dir("/proc").unwrap().flatten();
-    let numbers = all.filter_map(|it| it.file_name().to_str()?.parse().ok());
-    let is_meant = |number: &u32| {
-        let line = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        words.iter().all(|word| line.contains(word))
-    };
-    numbers.filter(is_meant).collect()
-}
-
 /// Kills one program of a tablet, and leaves its pod.
-fn crash(tablet: &str, program: &str) {
+fn crash(node: &Node, tablet: &str, program: &str) {
     let uid = tablet.rsplit('-').next().unwrap();
     let words = match program {
         "vttablet" => [
@@ -32,15 +20,9 @@ fn crash(tablet: &str, program: &str) {
         ],
         _ => ["mysqld".to_owned(), format!("/vt_{uid}/my.cnf")],
     };
-    let found = processes(&words.each_ref().map(String::as_str));
+    let found = processes(node, &words.each_ref().map(String::as_str));
     assert!(!found.is_empty(), "{words:?}");
-    for number in found {
-        // The words name a tablet of this very node.
-        let killed = std::process::Command::new("kill")
-            .args(["-9", &number.to_string()])
-            .status();
-        assert!(killed.unwrap().success());
-    }
+    signal(&found, "-9");
 }
 
 /// The primary's vttablet dies, then a primary's mysqld: kubelet or vtorc has writes be taken again, and none is lost.
@@ -50,7 +32,7 @@ pub(crate) fn parts_of_a_primary_die(node: &Node, mut row: u32) -> u32 {
         let primary = eventually("a primary serves", LIMIT, || serving_primary(node, &all[0]));
         let at = all.iter().find(|it| **it != primary).unwrap();
         let begun = Instant::now();
-        crash(&primary, program);
+        crash(node, &primary, program);
         row += 1;
         let insert = format!("insert into kept values ({row}, 'crash')");
         eventually("writes are taken again", FAILOVER_LIMIT, || {

@@ -17,6 +17,7 @@ use crate::stage::*;
 
 mod backups;
 mod faults;
+mod processes;
 mod stage;
 
 /// Has a row written, and says how long that took.

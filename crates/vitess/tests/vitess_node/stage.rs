@@ -115,9 +115,14 @@ pub(crate) fn node() -> Option<Arc<Node>> {
 }
 
 pub(crate) fn operate(node: &Arc<Node>) -> Runtime {
+    operate_as(node, "operator")
+}
+
+/// Runs an operator of this name.
+pub(crate) fn operate_as(node: &Arc<Node>, identity: &str) -> Runtime {
     let config = Config {
         namespace: NAMESPACE.to_owned(),
-        identity: "operator".to_owned(),
+        identity: identity.to_owned(),
         watch_namespace: Some(NAMESPACE.to_owned()),
         leader_election: true,
         addresses: Arc::new(ByAddress(Arc::clone(node))),

@@ -18,6 +18,8 @@ use crate::topo_server::validate::Validated;
 
 /// Secrets are not watched; they are looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(600);
+/// The same while a member is away: its pod may wait for one that was deleted.
+const LOOK_SOON: Duration = Duration::from_secs(20);
 
 impl Worker {
     /// By what members are known, and we to them. What is missing or ends soon is made.
@@ -82,6 +84,12 @@ impl Worker {
     /// Forgets what was read, after members did not answer: a Secret may have been made anew.
     pub(super) fn read_certificates_again(&mut self) {
         self.tls = None;
+    }
+
+    /// The same, unless they were read just now.
+    pub(super) fn read_certificates_soon(&mut self) {
+        self.tls
+            .take_if(|(_, looked)| looked.elapsed() >= LOOK_SOON);
     }
 
     async fn authority(&self, wanted: &Validated, now: Timestamp) -> Result<Authority, Finding> {
