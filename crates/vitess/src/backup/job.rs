@@ -17,7 +17,7 @@ use crate::bytes;
 use crate::cluster::flags;
 use crate::cluster::names::{KEYSPACE, Labels, MYSQL_PORT, SHARD, VTBACKUP, VTTABLET, WEB_PORT};
 use crate::cluster::program::{USER, topology};
-use crate::cluster::users::{CREDENTIALS, INIT};
+use crate::cluster::users::{CLONE_PASSWORD, CREDENTIALS, INIT};
 use crate::cluster::wanted::Wanted;
 use crate::digest;
 use crate::tablet_pool::build::{self as tablet, MY_CNF, PROGRAMS, SOCKETS, USERS};
@@ -141,10 +141,7 @@ impl Source<'_> {
         };
         workload::place(&mut pod, &template.placement, None, &self.labels());
         if begins == Begins::Clone {
-            tablet::clones(wanted, &mut pod);
-            // Else it wants a backup to be there, which it does not read.
-            let args = pod.containers[0].args.get_or_insert_default();
-            args.push("--allow-first-backup".to_owned());
+            copies(&mut pod.containers[0]);
         }
         if let Some(store) = wanted.store() {
             store.attach(&mut pod, VTBACKUP, Access::Writes);
@@ -201,4 +198,17 @@ impl Source<'_> {
             ..Volume::default()
         }
     }
+}
+
+/// Has vtbackup copy the primary. It logs the environment that it starts mysqld with, so the password is not in there.
+fn copies(vtbackup: &mut Container) {
+    let start = format!(
+        "read -r password < {USERS}/{CLONE_PASSWORD}; exec {PROGRAMS}/vtbackup --db-clone-password=\"$password\" \"$@\""
+    );
+    let words = ["/bin/sh", "-c", &start, VTBACKUP];
+    vtbackup.command = Some(words.map(str::to_owned).into());
+    let args = vtbackup.args.get_or_insert_default();
+    args.extend(tablet::clone_flags());
+    // Else it wants a backup to be there, which it does not read.
+    args.push("--allow-first-backup".to_owned());
 }

@@ -481,25 +481,29 @@ fn restore(spec: &mut PodSpec, store: Option<Store<'_>>, taken_before: Option<St
     store.attach(spec, VTTABLET, Access::Reads);
 }
 
-/// Has the pod's program copy the primary by MySQL's CLONE.
-pub(crate) fn clones(wanted: &Wanted, spec: &mut PodSpec) {
-    let Some(vttablet) = spec.containers.first_mut() else {
-        return;
-    };
-    let more = [
+/// By which a program copies the primary by MySQL's CLONE, but for the password: Vitess takes that as a flag only.
+pub(crate) fn clone_flags() -> [String; 6] {
+    [
         "--mysql-clone-enabled".to_owned(),
         CLONES.to_owned(),
         "--clone-from-primary".to_owned(),
         format!("--db-clone-user={CLONE_USER}"),
-        "--db-clone-password=$(CLONE_PASSWORD)".to_owned(),
         "--db-clone-use-ssl".to_owned(),
         // mysqld starts again on what it copied.
         format!("--clone-restart-wait-timeout={STARTUP_SECONDS}s"),
-    ];
+    ]
+}
+
+/// Has the pod's program copy the primary.
+fn clones(wanted: &Wanted, spec: &mut PodSpec) {
+    let Some(vttablet) = spec.containers.first_mut() else {
+        return;
+    };
     let args = vttablet.args.get_or_insert_default();
     // It restores only by mysqld's own configuration, which names the socket as well, and reads that unless told otherwise.
     args.retain(|it| !it.starts_with(SOCKET));
-    args.extend(more);
+    args.extend(clone_flags());
+    args.push("--db-clone-password=$(CLONE_PASSWORD)".to_owned());
     vttablet.env.get_or_insert_default().push(EnvVar {
         name: "CLONE_PASSWORD".to_owned(),
         value: None,

@@ -205,7 +205,7 @@ async fn reconcile(
     (told.storage, told.filled_seconds) = volumes::keep(shared, of, &objects, &mut memory.growing)
         .await
         .map_err(|error| trouble(&error))?;
-    told.leaves = leave::pass(shared, of, &objects, &mut memory.leaving).await?;
+    told.leaves = Box::pin(leave::pass(shared, of, &objects, &mut memory.leaving)).await?;
     unasked.map_or(Ok(()), Err)
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use base64::Engine as _;
 use foreshard_testbed::Node;
 use serde_json::{Value, json};
 
@@ -46,6 +47,26 @@ fn logs(node: &Node) -> Vec<String> {
         .collect()
 }
 
+/// vtbackup logs how it starts mysqld.
+fn expect_no_password(node: &Node) {
+    let users = get(node, &format!("{CORE}/secrets/example-mysql-users"));
+    let password = users["data"]["clone-password"].as_str().unwrap();
+    let password = base64::engine::general_purpose::STANDARD.decode(password);
+    let password = String::from_utf8(password.unwrap()).unwrap();
+    let pods = get(node, &format!("{CORE}/pods"));
+    let pods = pods["items"].as_array().cloned().unwrap_or_default();
+    let names = pods.iter().filter_map(|it| it["metadata"]["name"].as_str());
+    for name in names.filter(|it| it.contains("-backup-")) {
+        let log = node
+            .plane()
+            .api()
+            .text(&format!("{CORE}/pods/{name}/log"))
+            .unwrap();
+        assert!(log.contains("mysqld"), "{log}");
+        assert!(!log.contains(&password), "{name} logs a password");
+    }
+}
+
 fn patch(node: &Node, spec: &Value) {
     let patch = json!({"spec": spec}).to_string();
     let patched = node
@@ -81,6 +102,7 @@ pub(crate) fn first(node: &Node) {
     assert_eq!(jobs.len(), 1, "{jobs:#?}");
     let begins = &jobs[0]["metadata"]["annotations"]["foreshard.dev/begins-with"];
     assert_eq!(begins, "Clone");
+    expect_no_password(node);
     eprintln!("backed up after {} s", begun.elapsed().as_secs());
 }
 
