@@ -254,10 +254,7 @@ impl Vtctld for StandIn {
         let keyspace = request.into_inner().keyspace;
         let topology = self.lock();
         let of_keyspace = topology.shards.keys().filter(|(of, _)| *of == keyspace);
-        let shards = of_keyspace.map(|(_, name)| topodata::ShardReference {
-            name: name.clone(),
-            ..topodata::ShardReference::default()
-        });
+        let shards = of_keyspace.map(|(_, name)| topodata::ShardReference { name: name.clone() });
         let known = topodata::SrvKeyspace {
             partitions: vec![topodata::srv_keyspace::KeyspacePartition {
                 served_type: TabletType::Primary.to_wire(),
@@ -268,7 +265,11 @@ impl Vtctld for StandIn {
         let cells = topology.cells.iter().map(|cell| {
             let is_known = known_in.is_some_and(|it| it.contains(cell));
             // vtctld names cells that do not know it as well.
-            let record = is_known.then(|| known.clone()).unwrap_or_default();
+            let record = if is_known {
+                known.clone()
+            } else {
+                topodata::SrvKeyspace::default()
+            };
             (cell.clone(), record)
         });
         Ok(Response::new(data::GetSrvKeyspacesResponse {
