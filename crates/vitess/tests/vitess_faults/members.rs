@@ -183,7 +183,7 @@ pub(crate) fn all_lose_their_volumes(node: &Node, operators: &mut Operators, wri
 fn expect_lost(node: &Node) {
     eventually("it is told of", LIMIT, || {
         let (vitess, server) = (vitess(node), server(node));
-        let said = [
+        let said = vec![
             condition(&server, "Stalled"),
             condition(&vitess, "Stalled"),
             condition(&vitess, "TopologyReady"),
