@@ -109,6 +109,7 @@ pub(crate) fn no_such_image(node: &Node) {
     expect_ready(node, "it serves");
 }
 
+const WITHOUT_BACKUPS: &str = r#"[{"op": "remove", "path": "/spec/backups"}]"#;
 const STUCK: &str = r#"
 apiVersion: foreshard.dev/v1alpha1
 kind: Vitess
@@ -119,6 +120,7 @@ spec:
   topology: {etcd: {members: 1, resources: &few {requests: {cpu: 10m, memory: 64Mi}}}}
   vtctld: {replicas: 1, resources: *few}
   vtorc: {replicas: 1, resources: *few}
+  backups: {location: {volume: {claimName: nowhere}}}
   keyspaces:
   - name: commerce
     durability: None
@@ -131,12 +133,25 @@ spec:
       storage: {size: 1Gi, storageClassName: none-such}
 "#;
 
-/// A class of volumes that does not exist is named, and the cluster can be deleted: it never served.
+/// A volume of backups and a class of volumes that do not exist are named, and the cluster can be deleted: it never served.
 pub(crate) fn no_storage_class(node: &Node) {
     let stuck: Value = serde_saphyr::from_str(STUCK).unwrap();
     let vitesses = format!("{GROUP}/vitesses");
     node.plane().api().post(&vitesses, &stuck).unwrap();
     let path = format!("{vitesses}/stuck");
+    eventually("the volume of backups is named", LIMIT, || {
+        let status = get(node, &path)["status"].clone();
+        let said = status["conditions"].to_string();
+        said.contains("nowhere").then_some(()).ok_or(status)
+    });
+    let words = [
+        "patch",
+        "vitess/stuck",
+        "--type=json",
+        "--patch",
+        WITHOUT_BACKUPS,
+    ];
+    assert!(node.plane().kubectl(words).status().unwrap().success());
     eventually("the volume is named", LIMIT, || {
         let status = get(node, &path)["status"].clone();
         let said = status["conditions"].to_string();

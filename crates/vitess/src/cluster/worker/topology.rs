@@ -10,10 +10,12 @@ use kube::runtime::events::EventType;
 use super::{Round, Step};
 use crate::apply::{ApplyError, trouble};
 use crate::cluster::build;
+use crate::cluster::names::VTCTLD;
 use crate::cluster::plan::{Plan, Recorded, plan};
 use crate::cluster::policies;
 use crate::cluster::reach::{Way, refused, way};
 use crate::cluster::status::{ShardSeen, Told};
+use crate::pods;
 
 impl Round<'_> {
     /// etcd answers, where it is ours.
@@ -67,7 +69,10 @@ impl Round<'_> {
                 let said = format!("vtctld cannot be asked: {}", chain(&error));
                 let finding = Finding::no(kind::TOPOLOGY_READY, "VtctldUnreachable", said);
                 told.topology = Some(finding);
-                let said = format!("Deployment {} starts, or is away.", names.vtctld());
+                let selector = names.selector(VTCTLD);
+                let trouble = pods::first_trouble(self.shared, &names.namespace, &selector);
+                let usual = || format!("Deployment {} starts, or is away.", names.vtctld());
+                let said = trouble.unwrap_or_else(usual);
                 return Ok(Step::Waits("WaitsForVtctld", said));
             }
         };
