@@ -239,6 +239,11 @@ fn write_result(results: &[serde_json::Value]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The test binaries of all cases.
+pub(crate) fn tests() -> impl Iterator<Item = &'static str> {
+    CASES.iter().map(|case| case.group.test)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

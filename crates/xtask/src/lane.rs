@@ -95,6 +95,8 @@ fn run<'a>(report: &mut Report, name: &str, groups: impl Iterator<Item = &'a Gro
             any = true;
         }
     }
+    // Most of them wait for a control plane, not for a processor.
+    tests.env("RUST_TEST_THREADS", "4");
     if any {
         report.tests(name, &mut tests);
     }

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use crate::report::Report;
-use crate::{console, demo, lane, policies, shell, tidy, wasm_target};
+use crate::{console, demo, e2e, lane, policies, shell, tidy, wasm_target};
 
 const DENY_VERSION: &str = "0.20.2";
 
@@ -50,7 +50,13 @@ fn compile_and_test(report: &mut Report, fast: bool) -> anyhow::Result<()> {
             "--deny",
             "warnings",
         ];
-        shell::run(&mut shell::cargo(args))
+        shell::run(&mut shell::cargo(args))?;
+        // Tests that nothing runs by default are no targets of all.
+        let mut others = shell::cargo(["clippy", "--workspace", "--locked"]);
+        for test in e2e::tests() {
+            others.args(["--test", test]);
+        }
+        shell::run(others.args(["--", "--deny", "warnings"]))
     });
     if fast {
         report.leave_out("API docs", "--fast");

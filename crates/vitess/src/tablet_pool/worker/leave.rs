@@ -81,10 +81,7 @@ pub(super) async fn pass(
     };
     let selector = of.shard_selector();
     let is_dropped = !is_kept(&vitess, &of.pool.spec.keyspace)
-        && list::<TabletPool>(shared, of, &selector)
-            .await?
-            .values()
-            .all(|it| it.spec.replicas == Some(0));
+        && nobody_is_wanted(shared, of, &selector).await?;
     let look = Look {
         shared,
         of,
@@ -132,6 +129,17 @@ async fn unchanged(shared: &Shared, of: &Source<'_>) -> Result<Option<Vitess>, F
         it.spec == of.pool.spec && it.uid() == of.pool.uid() && shared.may_change(&it)
     });
     Ok(is_same.then_some(vitess))
+}
+
+/// Whether each pool of the shard is scaled to none, this one among them, by the API server's own word.
+async fn nobody_is_wanted(
+    shared: &Shared,
+    of: &Source<'_>,
+    selector: &str,
+) -> Result<bool, Finding> {
+    let pools = list::<TabletPool>(shared, of, selector).await?;
+    let is_none = |it: &TabletPool| it.spec.replicas == Some(0);
+    Ok(pools.contains_key(&of.pool.name_any()) && pools.values().all(is_none))
 }
 
 fn unread(what: &str, error: &kube::Error) -> Finding {
