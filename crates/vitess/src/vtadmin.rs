@@ -187,7 +187,8 @@ impl<'a> Parts<'a> {
         let names = &self.wanted.names;
         let name = &names.name;
         let mut args = vec![
-            format!("--addr=:{WEB_PORT}"),
+            // Reached by the page's server only, which lets nobody change anything.
+            format!("--addr=127.0.0.1:{WEB_PORT}"),
             format!(
                 "--cluster=id={name},name={name},discovery=staticfile,discovery-staticfile-path={FILES}/{}",
                 files::DISCOVERY
@@ -199,17 +200,12 @@ impl<'a> Parts<'a> {
             format!("--vtctld-grpc-server-name={}", names.host(&names.vtctld())),
         ];
         args.extend(flags::asks_vtctld());
-        Container {
-            ports: Some(vec![workload::port("web", WEB_PORT)]),
-            startup_probe: Some(workload::probe("/health", "web", 1, 120)),
-            liveness_probe: Some(workload::probe("/health", "web", 10, 6)),
-            ..self.container(
-                VTADMIN,
-                &self.wanted.vtadmin_image(),
-                "/vt/bin/vtadmin",
-                args,
-            )
-        }
+        self.container(
+            VTADMIN,
+            &self.wanted.vtadmin_image(),
+            "/vt/bin/vtadmin",
+            args,
+        )
     }
 
     /// The gateway of the pod: by gRPC it is reached from the pod only, so that nobody needs a certificate.

@@ -53,7 +53,7 @@ pub fn policies(wanted: &Wanted, owner: &OwnerReference, operator: &str) -> Vec<
             names.vtadmin(),
             names.selector(VTADMIN),
             // Nobody who comes is known.
-            vec![rule(vec![pods([])], &[vtadmin::PAGE_PORT, WEB_PORT])],
+            vec![rule(vec![pods([])], &[vtadmin::PAGE_PORT])],
         ),
         (
             format!("{}-vtbackup", names.name),

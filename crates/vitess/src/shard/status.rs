@@ -74,7 +74,7 @@ pub(crate) fn status(
 ) -> KeyspaceShardStatus {
     let old = shard.status.clone().unwrap_or_default();
     let generation = shard.metadata.generation.unwrap_or(0);
-    let goes = |of| leaves(shard, told, of).filter(|_| told.waits.is_none());
+    let goes = |of| leaves(shard, told, of);
     let ready = goes(kind::READY).unwrap_or_else(|| ready(&old, told));
     let mut findings = vec![ready, stalled(&old, shard, told)];
     if told.waits.is_none() {

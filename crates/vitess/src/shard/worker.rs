@@ -150,6 +150,11 @@ async fn reconcile(
             .await
             .map_err(|error| trouble(&error))?;
     }
+    if matches!(told.keyspace, None | Some(Dropped::MayServe)) {
+        put_budget(shared, names, shard)
+            .await
+            .map_err(|error| trouble(&error))?;
+    }
     turn_down(shared, names, shard, &told.dropped)
         .await
         .map_err(|error| trouble(&error))?;
@@ -214,12 +219,12 @@ async fn release(
     shard: &KeyspaceShard,
     live: &TabletPool,
 ) -> Result<(), ApplyError> {
-    // Nobody has said how many it has: that is not made none by the way.
-    if live.spec.replicas.is_none() {
-        return Ok(());
-    }
     let writers = &shared.writers;
     let wanted = build::released(names, shard, live);
+    // Nobody has said how many it has: that is not made none by the way.
+    if live.spec.replicas.is_none() {
+        return writers.shard.apply(&wanted, Some(live)).await;
+    }
     let asked = Asked {
         named: None,
         first: 0,
@@ -243,8 +248,26 @@ async fn put(
             first: template.initial_replicas,
         };
         let live = live.as_deref();
+        let fewest = wanted.spec.min_replicas;
+        // It was dropped and scaled to none, and is named again.
+        if let Some(live) = live
+            && template.replicas.is_none()
+            && live.spec.replicas.is_some_and(|it| it < fewest)
+        {
+            let first = json!({"replicas": template.initial_replicas.max(fewest)});
+            writers.initial.apply_part(live, first).await?;
+        }
         replicas::put(&writers.shard, &writers.initial, wanted, asked, live).await?;
     }
+    Ok(())
+}
+
+async fn put_budget(
+    shared: &Shared,
+    names: &ClusterNames,
+    shard: &KeyspaceShard,
+) -> Result<(), ApplyError> {
+    let writers = &shared.writers;
     let wanted = build::budget(names, shard, tablets(shared, names, shard));
     let live = shared.budgets.get(&names.namespace, &wanted.name_any());
     writers.shard.apply(&wanted, live.as_deref()).await

@@ -285,7 +285,8 @@ fn goes(victim: &TabletSeen, is_primary: bool, shard: &ShardSeen) -> Step {
             ),
         ));
     }
-    if matches!(victim.record, Some(Recorded::Backup | Recorded::Restore)) {
+    // Nobody needs what another one restores.
+    if victim.record == Some(Recorded::Backup) && pod.is_ready {
         return Step::Wait(backs_up(victim));
     }
     if victim.claim.is_some() && !victim.is_marked() {

@@ -92,7 +92,12 @@ http {{
   server {{
     listen {PAGE_PORT};
     root /var/www;
-    location /api/ {{ proxy_pass http://127.0.0.1:{WEB_PORT}; }}
+    # Some changes ask for no more than the right to look, and this one is a GET.
+    location ~ ^/api/transaction/.*/conclude {{ return 403; }}
+    location /api/ {{
+      limit_except GET {{ deny all; }}
+      proxy_pass http://127.0.0.1:{WEB_PORT};
+    }}
     location = /health {{ proxy_pass http://127.0.0.1:{WEB_PORT}; }}
     location = /config/{PAGE} {{
       alias {}/{PAGE};
@@ -114,7 +119,7 @@ fn page(names: &ClusterNames) -> String {
         "VITE_ENABLE_EXPERIMENTAL_TABLET_DEBUG_VARS": false,
         "VITE_BUGSNAG_API_KEY": "",
         "VITE_DOCUMENT_TITLE": names.name,
-        "VITE_READONLY_MODE": true,
+        "VITE_READONLY_MODE": "true",
     });
     format!("window.env = {env};\n")
 }

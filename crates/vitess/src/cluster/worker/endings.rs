@@ -37,7 +37,13 @@ impl Round<'_> {
             told.begun.retain(|it| *it != keyspace);
             told.forgotten.push(keyspace);
         }
-        for keyspace in ended(self.object, &told.begun, self.shards) {
+        let mut known = told.begun.clone();
+        // A pass that was killed may have made shards and not said so.
+        known.extend(self.shards.iter().map(|it| it.spec.keyspace.clone()));
+        known.retain(|it| !told.forgotten.contains(it));
+        known.sort();
+        known.dedup();
+        for keyspace in ended(self.object, &known, self.shards) {
             if told.ending.contains(keyspace) || !self.is_empty(keyspace).await? {
                 continue;
             }
@@ -59,6 +65,10 @@ impl Round<'_> {
     async fn forget(&self, keyspace: &str) -> Result<Option<String>, Finding> {
         let shards: Vec<KeyspaceShard> = self.list(&self.of_keyspace(keyspace)).await?;
         let writer = &self.shared.writers.cluster;
+        // Those of one that was made anew, and that a status which was behind calls ending, serve.
+        if shards.iter().any(|it| !leaves(it)) {
+            return Ok(Some(format!("Shards of keyspace {keyspace} may serve.")));
+        }
         for shard in &shards {
             writer
                 .delete(shard)

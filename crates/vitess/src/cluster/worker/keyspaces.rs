@@ -14,8 +14,11 @@ impl Round<'_> {
     pub(super) async fn keyspaces(&self, told: &mut Told) -> Result<(), ApplyError> {
         let (shared, namespace) = (self.shared, &self.wanted.names.namespace);
         let writer = &shared.writers.cluster;
+        // One that this pass has forgotten is recorded before anything is made of it.
+        let over = [&*told.ending, &*told.forgotten].concat();
+        let is_over = |name: &String| over.contains(name);
         let lasting = self.wanted.spec.keyspaces.iter();
-        for keyspace in lasting.filter(|it| !told.ending.contains(&it.name)) {
+        for keyspace in lasting.filter(|it| !is_over(&it.name)) {
             let vtorc = build::vtorc(self.wanted, keyspace);
             let live = shared.deployments.get(namespace, &vtorc.name);
             let wanted = vtorc.deployment(self.wanted, self.owner);

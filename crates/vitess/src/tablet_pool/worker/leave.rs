@@ -205,13 +205,21 @@ impl Look<'_> {
     async fn see(&self, replicas: u32) -> Result<ShardSeen, Finding> {
         let (keyspace, shard) = self.shard_name();
         let refused = |error| self.refused(&error);
-        let record = self.vtctld.shard(keyspace, &shard).await.map_err(refused)?;
-        let records = self.vtctld.tablets(keyspace, Some(&shard)).await;
-        let records = records.map_err(refused)?.into_iter();
+        let primary = match self.vtctld.shard(keyspace, &shard).await {
+            Ok(record) => record.primary,
+            // No tablet ever ran.
+            Err(error) if self.is_dropped && error.is_not_found() => None,
+            Err(error) => return Err(refused(error)),
+        };
+        let records = match self.vtctld.tablets(keyspace, Some(&shard)).await {
+            Err(error) if self.is_dropped && error.is_not_found() => Vec::new(),
+            records => records.map_err(refused)?,
+        };
+        let records = records.into_iter();
         let records = records.map(|it| (it.alias, it.tablet_type)).collect();
         let mut seen = ShardSeen {
             durability: self.of.shard.spec.durability,
-            primary: record.primary,
+            primary,
             tablets: self.tablets(&records),
             workflows: Vec::new(),
             is_dropped: self.is_dropped,
@@ -307,13 +315,15 @@ impl Look<'_> {
         let (keyspace, shard) = self.shard_name();
         let refused = |error| self.refused(&error);
         let mut found = Vec::new();
+        let named = &self.of.wanted.spec.keyspaces;
+        let is_named = |keyspace: &str| named.iter().any(|it| it.name == keyspace);
         for of in self.vtctld.keyspaces().await.map_err(refused)? {
             let workflows = match self.vtctld.workflows(&of.name).await {
                 Ok(workflows) => workflows,
                 // One that was made and has no shard yet.
                 Err(error) if error.to_string().contains("no shards found") => continue,
-                // Its other shards may have gone already.
-                Err(_) if self.is_dropped && of.name == keyspace => continue,
+                // Shards of keyspaces that go may have gone already.
+                Err(_) if self.is_dropped && !is_named(&of.name) => continue,
                 // One without a primary is not to keep everything else from being done.
                 Err(error) => {
                     found.push(format!("of keyspace {} ({error})", of.name));
