@@ -147,3 +147,35 @@ fn a_keyspace_that_the_spec_drops_goes_at_once_where_the_policy_says_so() {
     assert_eq!(tablets(&stage, CLAIMS), 6, "as whenDeleted says");
     expect_ready(&stage);
 }
+
+#[test]
+fn a_keyspace_that_is_named_again_while_its_tablets_leave_has_all_of_them_again() {
+    let mut vitess = two("Retain", "RequireIdle");
+    let pool = &mut vitess["spec"]["keyspaces"][1]["tabletPools"][0];
+    pool["replicas"] = Value::Null;
+    pool["initialReplicas"] = json!(3);
+    let Some((stage, _world)) = begun_as("keyspaces-again", &vitess) else {
+        return;
+    };
+    name(&stage, false);
+    for shard in SHARDS {
+        let at = ("keyspaceshards", shard);
+        expect(&stage, at, "Stalled", "KeyspaceOrphaned");
+        let pool = format!("{shard}-zone1-replica-main/scale");
+        let none = json!({"spec": {"replicas": 0}});
+        stage.patch(GROUP, "tabletpools", &pool, &none);
+    }
+    eventually("a tablet leaves", || {
+        let there = tablets(&stage, "pods");
+        (there < 6).then_some(()).ok_or(there)
+    });
+    let again = json!({"spec": {"keyspaces": vitess["spec"]["keyspaces"]}});
+    stage.patch(GROUP, "vitesses", "example", &again);
+    eventually("all serve again", || {
+        let shards = SHARDS.map(|it| status(&stage, "keyspaceshards", it));
+        let there = tablets(&stage, "pods");
+        let serve = there == 6 && shards.iter().all(|it| holds(it, "Ready"));
+        serve.then_some(()).ok_or((there, shards))
+    });
+    expect_ready(&stage);
+}
